@@ -1,0 +1,22 @@
+//! takpulse: host metrics, Docker containers and the TAK server of one box, live in a browser, from
+//! one static binary.
+//!
+//! The data's way through the house, and the only way imports may point:
+//!
+//! ```text
+//! main -> app -> http -> hub -> bus -> event
+//!          |---> collect ------> bus
+//!          '---> config, shutdown, telemetry
+//! ```
+//!
+//! A [`collect::Collector`] reads one source; the runner publishes what it read on a [`bus::Bus`];
+//! the [`hub`] keeps the latest state and a bounded history, and hands both to the viewers that
+//! [`http`] serves.
+//!
+//! Architecture invariants: HTTP knows no collector and collectors know no HTTP; [`event`] knows no
+//! I/O; [`config`] is a leaf. `tests/promises/house.rs` holds the imports to these arrows.
+
+pub mod bus;
+pub mod collect;
+pub mod config;
+pub mod event;
