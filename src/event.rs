@@ -51,10 +51,7 @@ impl Topic {
 
     /// Whether each event is complete and replaces the one before it.
     pub fn is_state(&self) -> bool {
-        matches!(
-            self,
-            Topic::SystemMetrics | Topic::DockerStatus | Topic::TakStatus
-        )
+        matches!(self, Topic::SystemMetrics | Topic::DockerStatus | Topic::TakStatus)
     }
 
     /// Reads a topic from its name on the wire.
@@ -137,11 +134,7 @@ pub struct Origin {
 impl Origin {
     /// `boot` must differ between two runs of one node; [`Origin::starting_now`] takes the clock.
     pub fn new(node: &str, boot: u64) -> Origin {
-        Origin {
-            node: node.into(),
-            boot,
-            last: AtomicU64::new(0),
-        }
+        Origin { node: node.into(), boot, last: AtomicU64::new(0) }
     }
 
     /// An origin whose boot number is the wall clock in milliseconds.
@@ -178,18 +171,8 @@ impl Origin {
             #[serde(flatten)]
             report: &'a T,
         }
-        let json = serde_json::to_string(&Envelope {
-            node: &self.node,
-            timestamp,
-            report,
-        })?;
-        Ok(Event::encode(
-            self.next_id(),
-            topic,
-            self.node.clone(),
-            timestamp,
-            &json,
-        ))
+        let json = serde_json::to_string(&Envelope { node: &self.node, timestamp, report })?;
+        Ok(Event::encode(self.next_id(), topic, self.node.clone(), timestamp, &json))
     }
 }
 
@@ -292,9 +275,7 @@ fn push_field(frame: &mut String, name: &str, value: &str) {
 
 /// The wall clock in Unix seconds, to the millisecond.
 pub fn unix_now() -> f64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since_epoch.as_millis() as f64 / 1000.0
 }
 
@@ -305,33 +286,13 @@ mod tests {
     #[test]
     fn a_frame_is_written_in_flask_sse_order_and_spacing() {
         let cases: [(&str, Option<&str>, Option<u64>, &str); 7] = [
-            (
-                "{\"a\":1}",
-                Some("7"),
-                None,
-                "event:t\ndata:{\"a\":1}\nid:7\n\n",
-            ),
-            (
-                "x",
-                Some("7"),
-                Some(500),
-                "event:t\ndata:x\nid:7\nretry:500\n\n",
-            ),
+            ("{\"a\":1}", Some("7"), None, "event:t\ndata:{\"a\":1}\nid:7\n\n"),
+            ("x", Some("7"), Some(500), "event:t\ndata:x\nid:7\nretry:500\n\n"),
             ("x", None, None, "event:t\ndata:x\n\n"),
             ("a\nb", None, None, "event:t\ndata:a\ndata:b\n\n"),
-            (
-                "a\r\nb\rc",
-                None,
-                None,
-                "event:t\ndata:a\ndata:b\ndata:c\n\n",
-            ),
+            ("a\r\nb\rc", None, None, "event:t\ndata:a\ndata:b\ndata:c\n\n"),
             ("", None, None, "event:t\ndata:\n\n"),
-            (
-                "a\rid:evil",
-                None,
-                None,
-                "event:t\ndata:a\ndata:id:evil\n\n",
-            ),
+            ("a\rid:evil", None, None, "event:t\ndata:a\ndata:id:evil\n\n"),
         ];
         for (data, id, retry, frame) in cases {
             assert_eq!(encode_frame("t", data, id, retry), frame, "data {data:?}");
@@ -341,10 +302,7 @@ mod tests {
     #[test]
     fn a_topic_name_is_read_or_refused() {
         assert_eq!(Topic::parse("docker_status"), Ok(Topic::DockerStatus));
-        assert_eq!(
-            Topic::parse("weather.v1"),
-            Ok(Topic::Published("weather.v1".into()))
-        );
+        assert_eq!(Topic::parse("weather.v1"), Ok(Topic::Published("weather.v1".into())));
         assert!(Topic::parse(&"a".repeat(64)).is_ok());
         for bad in ["", "Docker", "1a", "a b", "a\n", "é", &"a".repeat(65)] {
             assert_eq!(Topic::parse(bad), Err(TopicError), "{bad:?}");
@@ -367,12 +325,8 @@ mod tests {
         }
         let origin = Origin::new("edge-1", 0xbeef);
         let report = Report { percent: 12.5 };
-        let first = origin
-            .event(Topic::SystemMetrics, 1700000000.25, &report)
-            .expect("encodes");
-        let second = origin
-            .event(Topic::SystemMetrics, 1700000001.0, &report)
-            .expect("encodes");
+        let first = origin.event(Topic::SystemMetrics, 1700000000.25, &report).expect("encodes");
+        let second = origin.event(Topic::SystemMetrics, 1700000001.0, &report).expect("encodes");
         assert_eq!(second.id().as_str(), "edge-1-beef-2");
         assert_eq!(
             std::str::from_utf8(first.frame()).expect("utf-8"),

@@ -16,7 +16,14 @@
 //! Architecture invariants: HTTP knows no collector and collectors know no HTTP; [`event`] knows no
 //! I/O; [`config`] is a leaf. `tests/promises/house.rs` holds the imports to these arrows.
 
+pub mod app;
 pub mod bus;
+pub mod check;
+pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod event;
+pub mod http;
+pub mod hub;
+pub mod shutdown;
+pub mod telemetry;

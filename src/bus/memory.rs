@@ -17,9 +17,7 @@ impl MemoryBus {
     /// A bus that holds `capacity` events (at least 1) for a subscriber that is behind; older ones
     /// it then misses, and is told how many.
     pub fn new(capacity: usize) -> MemoryBus {
-        MemoryBus {
-            sender: broadcast::Sender::new(capacity.max(1)),
-        }
+        MemoryBus { sender: broadcast::Sender::new(capacity.max(1)) }
     }
 }
 

@@ -42,9 +42,7 @@ impl Runner {
     /// when the source says that it changed or when the first viewer comes.
     pub async fn run<C: Collector>(self, mut collector: C, schedule: Schedule) {
         let shutdown = self.shutdown.clone();
-        shutdown
-            .run_until_cancelled(self.rounds(&mut collector, schedule))
-            .await;
+        shutdown.run_until_cancelled(self.rounds(&mut collector, schedule)).await;
     }
 
     async fn rounds<C: Collector>(mut self, collector: &mut C, schedule: Schedule) {
@@ -63,8 +61,7 @@ impl Runner {
                 }
             };
             self.publish(C::TOPIC, &report);
-            self.pause(collector, schedule, started, verdict.backoff())
-                .await;
+            self.pause(collector, schedule, started, verdict.backoff()).await;
         }
     }
 
@@ -102,15 +99,13 @@ async fn collect_within<C: Collector>(
     collector: &mut C,
     limit: Duration,
 ) -> Result<C::Report, CollectError> {
-    timeout(limit, collector.collect())
-        .await
-        .unwrap_or_else(|_| {
-            Err(CollectError(format!(
-                "{} gave no answer within {}",
-                C::TOPIC,
-                humantime::format_duration(limit)
-            )))
-        })
+    timeout(limit, collector.collect()).await.unwrap_or_else(|_| {
+        Err(CollectError(format!(
+            "{} gave no answer within {}",
+            C::TOPIC,
+            humantime::format_duration(limit)
+        )))
+    })
 }
 
 /// How a collector has been doing; logs once per change.
@@ -122,11 +117,7 @@ struct Verdict {
 
 impl Verdict {
     fn new(topic: Topic) -> Verdict {
-        Verdict {
-            topic,
-            failing: None,
-            failures: 0,
-        }
+        Verdict { topic, failing: None, failures: 0 }
     }
 
     fn succeeded(&mut self) {
@@ -186,20 +177,14 @@ mod tests {
         async fn collect(&mut self) -> Result<Report, CollectError> {
             self.round += 1;
             match (self.behave)(self.round) {
-                Does::Answer => Ok(Report {
-                    round: self.round,
-                    message: None,
-                }),
+                Does::Answer => Ok(Report { round: self.round, message: None }),
                 Does::Fail => Err(CollectError("out of order".into())),
                 Does::Hang => std::future::pending().await,
             }
         }
 
         fn failed(&self, error: &CollectError) -> Report {
-            Report {
-                round: self.round,
-                message: Some(error.to_string()),
-            }
+            Report { round: self.round, message: Some(error.to_string()) }
         }
 
         async fn changed(&mut self) {
@@ -235,20 +220,9 @@ mod tests {
                 watched: seen,
                 shutdown: shutdown.clone(),
             };
-            let probe = Probe {
-                round: 0,
-                behave,
-                changed: changed.clone(),
-            };
+            let probe = Probe { round: 0, behave, changed: changed.clone() };
             let task = tokio::spawn(runner.run(probe, SCHEDULE));
-            Run {
-                events,
-                watch,
-                changed,
-                shutdown,
-                task,
-                since: Instant::now(),
-            }
+            Run { events, watch, changed, shutdown, task, since: Instant::now() }
         }
 
         /// The next event's text and the second (of paused time) at which it came.
@@ -276,11 +250,7 @@ mod tests {
         assert_eq!([run.next().await.1, run.next().await.1], [0.0, 30.0]);
         tokio::time::sleep(Duration::from_secs(7)).await;
         run.watch.send_replace(true);
-        assert_eq!(
-            run.next().await.1,
-            37.0,
-            "the first viewer gets a fresh reading at once"
-        );
+        assert_eq!(run.next().await.1, 37.0, "the first viewer gets a fresh reading at once");
         assert_eq!(run.next().await.1, 42.0);
     }
 
@@ -288,25 +258,14 @@ mod tests {
     async fn a_hanging_source_is_given_up_reported_and_asked_less_often() {
         let mut run = Run::start(true, |_| Does::Hang);
         let (text, first) = run.next().await;
-        assert!(
-            text.contains("\"message\":\"system_metrics gave no answer within 2s\""),
-            "{text}"
-        );
-        let times = [
-            first,
-            run.next().await.1,
-            run.next().await.1,
-            run.next().await.1,
-        ];
+        assert!(text.contains("\"message\":\"system_metrics gave no answer within 2s\""), "{text}");
+        let times = [first, run.next().await.1, run.next().await.1, run.next().await.1];
         assert_eq!(times, [2.0, 7.0, 17.0, 37.0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_source_that_recovers_goes_back_to_its_interval() {
-        let mut run = Run::start(
-            true,
-            |round| if round < 3 { Does::Fail } else { Does::Answer },
-        );
+        let mut run = Run::start(true, |round| if round < 3 { Does::Fail } else { Does::Answer });
         let mut times = Vec::new();
         for _ in 0..4 {
             times.push(run.next().await.1);

@@ -19,6 +19,17 @@ pub fn binary() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_takpulse").into(), PathBuf::from)
 }
 
+/// The binary, untouched by the settings of whoever runs the tests.
+pub fn command() -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TAKPULSE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// A running takpulse in a directory of its own; killed when dropped.
 pub struct App {
     child: Child,
@@ -37,7 +48,7 @@ impl App {
     pub fn start_on(config: &str, listen: &str) -> App {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(dir.path().join("config.toml"), config).expect("config.toml is written");
-        let mut child = Command::new(binary())
+        let mut child = command()
             .args(["--listen", listen])
             .current_dir(dir.path())
             .stdin(Stdio::null())
@@ -53,19 +64,11 @@ impl App {
             let said = said.lock().expect("not poisoned");
             let rest = said.split("http://").nth(1)?;
             if let Ok(Some(status)) = child.try_wait() {
-                panic!(
-                    "takpulse ended ({status}): {}",
-                    log.lock().expect("not poisoned")
-                );
+                panic!("takpulse ended ({status}): {}", log.lock().expect("not poisoned"));
             }
             rest.split('/').next()?.parse().ok()
         });
-        App {
-            child,
-            address,
-            log,
-            dir,
-        }
+        App { child, address, log, dir }
     }
 
     /// Where it listens.
@@ -90,10 +93,7 @@ impl App {
 
     /// Whether the process is still there.
     pub fn is_running(&mut self) -> bool {
-        self.child
-            .try_wait()
-            .expect("the process can be asked")
-            .is_none()
+        self.child.try_wait().expect("the process can be asked").is_none()
     }
 
     /// Sends a signal by its name without SIG, such as `TERM` or `KILL`.
@@ -103,10 +103,7 @@ impl App {
 
     /// Waits for the end of the process and returns its exit code (`None`: ended by a signal).
     pub fn wait(&mut self) -> Option<i32> {
-        wait_for("takpulse to end", || {
-            self.child.try_wait().expect("can be asked")
-        })
-        .code()
+        wait_for("takpulse to end", || self.child.try_wait().expect("can be asked")).code()
     }
 
     /// Sends a request of these exact bytes and returns the whole answer.
@@ -131,18 +128,14 @@ impl App {
         let mut socket = self.connect();
         // HTTP/1.0 gets the frames as they are, without chunks around them.
         let request = format!("GET /stream{query} HTTP/1.0\r\nHost: takpulse\r\n{headers}\r\n");
-        socket
-            .write_all(request.as_bytes())
-            .expect("the request is sent");
+        socket.write_all(request.as_bytes()).expect("the request is sent");
         Stream::open(socket)
     }
 
     /// A connection to it.
     pub fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).expect("takpulse accepts");
-        socket
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a timeout is set");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
         socket
     }
 }
@@ -177,16 +170,8 @@ impl Answer {
         }
         let end = find(&bytes, b"\r\n\r\n").expect("the head ends") + 4;
         let head = String::from_utf8(bytes[..end].to_vec()).expect("the head is text");
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok())
-            .expect("a status");
-        Answer {
-            status,
-            head,
-            body: bytes[end..].to_vec(),
-        }
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
+        Answer { status, head, body: bytes[end..].to_vec() }
     }
 
     /// The body as JSON.
@@ -234,11 +219,7 @@ impl Stream {
         let mut reader = BufReader::new(socket);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert_ne!(
-                reader.read_line(&mut head).expect("a header line"),
-                0,
-                "ended in {head:?}"
-            );
+            assert_ne!(reader.read_line(&mut head).expect("a header line"), 0, "ended in {head:?}");
         }
         Stream { reader, head }
     }
@@ -261,10 +242,7 @@ impl Stream {
         loop {
             let frame = self.frame()?;
             let field = |name: &str| {
-                frame
-                    .lines()
-                    .filter_map(|line| line.strip_prefix(name))
-                    .collect::<Vec<_>>()
+                frame.lines().filter_map(|line| line.strip_prefix(name)).collect::<Vec<_>>()
             };
             let data = field("data:");
             if !data.is_empty() {
@@ -282,9 +260,7 @@ impl Stream {
         let deadline = Instant::now() + PATIENCE;
         let mut last = String::new();
         while Instant::now() < deadline {
-            let Some(event) = self.next() else {
-                panic!("the stream ended before {what}: {last}")
-            };
+            let Some(event) = self.next() else { panic!("the stream ended before {what}: {last}") };
             if event.event == "ping" {
                 continue;
             }
@@ -312,20 +288,13 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// Sends a signal to a process that the test started.
 pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill")
-        .args([&format!("-{name}"), &pid.to_string()])
-        .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "signal {name} to {pid}"
-    );
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "signal {name} to {pid}");
 }
 
 /// Where a needle starts in a haystack.
 pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 /// Copies what a child prints into a text, on a thread that ends with the child.

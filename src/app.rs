@@ -1,0 +1,149 @@
+//! Builds the house from its configuration, wires the parts, and drains them at shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::bus::{Bus, MemoryBus};
+use crate::collect::docker::DockerCollector;
+use crate::collect::system::SystemCollector;
+use crate::collect::tak::TakCollector;
+use crate::collect::{Collector, Runner};
+use crate::config::{Config, HttpConfig, Schedule};
+use crate::event::{Origin, Topic};
+use crate::http::{self, Site};
+use crate::hub::{self, Hub};
+
+/// Why takpulse could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, not of this machine, or not allowed.
+    #[error("cannot listen on {listen}: {why}; {advice}")]
+    Listen {
+        /// The address that was asked for.
+        listen: SocketAddr,
+        /// What the system said.
+        why: std::io::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+/// takpulse, listening but not yet running.
+pub struct App {
+    config: Config,
+    listener: TcpListener,
+}
+
+impl App {
+    /// Takes the address, so that everything that can fail has failed before anything runs.
+    ///
+    /// # Errors
+    /// The address cannot be had.
+    pub async fn bind(config: Config) -> Result<App, StartError> {
+        let listen = config.http.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|why| StartError::Listen {
+            listen,
+            advice: advice(why.kind()),
+            why,
+        })?;
+        Ok(App { config, listener })
+    }
+
+    /// Where it listens; with port 0 in the configuration, the port that was given.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap_or(self.config.http.listen)
+    }
+
+    /// Runs until shutdown, and then until viewers and collectors have ended.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let App { config, listener } = self;
+        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(config.bus.capacity));
+        let stream = config.stream;
+        let limits = hub::Limits { events: stream.history_events, bytes: stream.history_bytes };
+        let hub = Hub::new(limits, config.http.max_viewers);
+        tokio::spawn(hub.clone().run(bus.subscribe(), stream.heartbeat));
+
+        let origin = Arc::new(Origin::starting_now(&config.node));
+        let watched = hub.watched();
+        let runner = || Runner {
+            bus: bus.clone(),
+            origin: origin.clone(),
+            watched: watched.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let mut collectors = Collectors::default();
+        if config.system.enabled {
+            let collector = SystemCollector::new(&config.system, &config.host);
+            collectors.start(runner(), collector, config.system.schedule);
+        }
+        if config.docker.enabled {
+            let collector = DockerCollector::new(&config.docker);
+            collectors.start(runner(), collector, config.docker.schedule);
+        }
+        if config.tak.enabled {
+            let collector = TakCollector::new(&config.tak, &config.host);
+            collectors.start(runner(), collector, config.tak.schedule);
+        }
+
+        let site = Site { hub: hub.clone(), bus, collected: collectors.topics.clone() };
+        let routes = http::routes(Arc::new(site));
+        let closing = close_at(shutdown.clone(), hub);
+        let serving = http::serve(listener, routes, limits_of(&config.http), shutdown);
+        tokio::join!(serving, closing, collectors.watch());
+        info!("takpulse has ended");
+    }
+}
+
+fn advice(kind: std::io::ErrorKind) -> &'static str {
+    match kind {
+        std::io::ErrorKind::AddrInUse => {
+            "is takpulse running already? Choose another port with --listen or http.listen"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "choose a port above 1023 with --listen or http.listen"
+        }
+        _ => "choose an address of this machine with --listen or http.listen",
+    }
+}
+
+fn limits_of(config: &HttpConfig) -> http::Limits {
+    http::Limits {
+        connections: config.max_connections,
+        header_timeout: config.header_timeout,
+        write_timeout: config.write_timeout,
+    }
+}
+
+/// Ends the streams at once, which lets their connections end.
+async fn close_at(shutdown: CancellationToken, hub: Hub) {
+    shutdown.cancelled().await;
+    hub.close();
+}
+
+/// The collectors that run, and the topics they publish.
+#[derive(Default)]
+struct Collectors {
+    topics: Vec<Topic>,
+    tasks: JoinSet<()>,
+}
+
+impl Collectors {
+    fn start<C: Collector>(&mut self, runner: Runner, collector: C, schedule: Schedule) {
+        self.topics.push(C::TOPIC);
+        self.tasks.spawn(runner.run(collector, schedule));
+    }
+
+    /// A collector ends at shutdown; one that ends earlier has panicked, and the others go on.
+    async fn watch(mut self) {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(why) = ended {
+                error!(%why, "a collector has crashed; its panel goes stale until takpulse is restarted");
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The layers a configuration is made of, and where each value came from.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Env, Serialized};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Fault, Faults};
+use super::{REFERENCE, values};
+
+const PREFIX: &str = "TAKPULSE_";
+const DEFAULT: &str = "default";
+const FLAG: &str = "flag";
+/// Where a configuration is looked for when none is named.
+const CUSTOMARY: [&str; 2] = ["config.toml", "/etc/takpulse/config.toml"];
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config`: this file, which must exist.
+    pub config: Option<PathBuf>,
+    /// `--listen`: over everything else.
+    pub listen: Option<String>,
+}
+
+/// One setting in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its key, such as `http.listen`.
+    pub key: String,
+    /// Its value as TOML.
+    pub value: String,
+    /// Where it came from.
+    pub place: String,
+}
+
+/// All layers, merged.
+pub(super) struct Layers {
+    figment: Figment,
+    file: Option<TomlFile>,
+}
+
+impl Layers {
+    /// # Errors
+    /// The file that was named is missing, or a file is no TOML.
+    pub(super) fn gather(overrides: Overrides) -> Result<Layers, Faults> {
+        let named = overrides.config;
+        let file = match named {
+            Some(path) => Some(TomlFile::read(&path)?),
+            None => CUSTOMARY
+                .iter()
+                .map(Path::new)
+                .find(|path| path.exists())
+                .map(TomlFile::read)
+                .transpose()?,
+        };
+        let mut figment = Figment::from(TomlFile::reference()?);
+        if let Some(file) = &file {
+            figment = figment.merge(file);
+        }
+        figment = figment.merge(Env::prefixed(PREFIX).ignore(&["config"]).split("__"));
+        if let Some(listen) = overrides.listen {
+            figment = figment.merge(Flag(Serialized::default("http.listen", listen)));
+        }
+        Ok(Layers { figment, file })
+    }
+
+    /// The merged values.
+    pub(super) fn values(&self) -> Dict {
+        let all = self.figment.find_value("").ok().and_then(Value::into_dict);
+        all.unwrap_or_default()
+    }
+
+    /// Where the value of a key came from.
+    pub(super) fn place(&self, key: &str) -> String {
+        // An array's element has no source of its own: it is the array's.
+        let array = key.split('[').next().unwrap_or(key);
+        let source = self.figment.find_metadata(array);
+        let file = self.file.as_ref();
+        match source.map(|metadata| metadata.name.as_ref()) {
+            Some(DEFAULT) => DEFAULT.into(),
+            Some(FLAG) => format!("--{}", key.rsplit('.').next().unwrap_or(key)),
+            Some(name) if name.contains("environment") => {
+                format!("environment variable {}", variable(array))
+            }
+            _ => file.map_or_else(|| DEFAULT.into(), |file| file.place(key)),
+        }
+    }
+
+    /// The file that was read.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.file.as_ref().map(|file| file.path.clone())
+    }
+
+    /// Every value that is set.
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        leaves(&self.values())
+            .into_iter()
+            .map(|(key, value)| Setting {
+                place: self.place(&key),
+                value: values::show(&value),
+                key,
+            })
+            .collect()
+    }
+}
+
+/// The environment variable of a key.
+fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"))
+}
+
+/// The values that are no tables, with their full keys.
+pub(super) fn leaves(dict: &Dict) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for (key, value) in dict {
+        gather_leaves(key.clone(), value, &mut found);
+    }
+    found
+}
+
+fn gather_leaves(key: String, value: &Value, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Dict(_, dict) => {
+            dict.iter()
+                .for_each(|(name, value)| gather_leaves(format!("{key}.{name}"), value, found));
+        }
+        Value::Array(_, items) if items.iter().any(|item| item.as_dict().is_some()) => {
+            for (index, item) in items.iter().enumerate() {
+                gather_leaves(format!("{key}[{index}]"), item, found);
+            }
+        }
+        leaf => found.push((key, leaf.clone())),
+    }
+}
+
+/// A layer from the command line.
+struct Flag(Serialized<String>);
+
+impl Provider for Flag {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(FLAG)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        self.0.data()
+    }
+}
+
+/// A TOML file whose keys know their lines (figment's own reader does not).
+struct TomlFile {
+    path: PathBuf,
+    name: &'static str,
+    data: Dict,
+    lines: HashMap<String, usize>,
+}
+
+impl TomlFile {
+    fn reference() -> Result<TomlFile, Faults> {
+        TomlFile::parse(Path::new(DEFAULT), DEFAULT, REFERENCE)
+    }
+
+    fn read(path: &Path) -> Result<TomlFile, Faults> {
+        let text = std::fs::read_to_string(path).map_err(|why| {
+            file_fault(
+                path,
+                format!("it cannot be read: {why}"),
+                "name a readable file with --config",
+            )
+        })?;
+        TomlFile::parse(path, "file", &text)
+    }
+
+    fn parse(path: &Path, name: &'static str, text: &str) -> Result<TomlFile, Faults> {
+        let broken = |why: toml::de::Error| {
+            let line = why.span().map_or(1, |span| line_of(text, span.start));
+            file_fault(
+                path,
+                format!("line {line} is not TOML: {}", why.message().replace('\n', " ")),
+                "write key = value; text stands in \"quotes\"",
+            )
+        };
+        let table = DeTable::parse(text).map_err(broken)?;
+        let mut lines = HashMap::new();
+        note_lines("", table.get_ref(), text, &mut lines);
+        let plain: toml::Table = toml::from_str(text).map_err(broken)?;
+        let data = Value::serialize(plain).ok().and_then(Value::into_dict).unwrap_or_default();
+        Ok(TomlFile { path: path.into(), name, data, lines })
+    }
+
+    fn place(&self, key: &str) -> String {
+        let line = self.lines.get(key).map(|line| format!(" line {line}"));
+        format!("{}{}", self.path.display(), line.unwrap_or_default())
+    }
+}
+
+impl Provider for TomlFile {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.name)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.data.clone()))
+    }
+}
+
+fn file_fault(path: &Path, problem: String, fix: &str) -> Faults {
+    let place = path.display().to_string();
+    Faults(vec![Fault { key: String::new(), place, problem, fix: fix.into() }])
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn note_lines(prefix: &str, table: &DeTable<'_>, text: &str, lines: &mut HashMap<String, usize>) {
+    for (key, value) in table {
+        let name = if prefix.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{prefix}.{}", key.get_ref())
+        };
+        lines.insert(name.clone(), line_of(text, key.span().start));
+        note_value(&name, value, text, lines);
+    }
+}
+
+fn note_value(
+    name: &str,
+    value: &Spanned<DeValue<'_>>,
+    text: &str,
+    lines: &mut HashMap<String, usize>,
+) {
+    match value.get_ref() {
+        DeValue::Table(table) => note_lines(name, table, text, lines),
+        DeValue::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let name = format!("{name}[{index}]");
+                lines.insert(name.clone(), line_of(text, item.span().start));
+                note_value(&name, item, text, lines);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,116 @@
+//! Faults are golden text on purpose: they are what a volunteer reads at two in the morning.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// Loads a file with this text from a directory of its own, under this environment.
+fn load_text(text: &str, listen: Option<&str>) -> Result<Loaded, Faults> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, text).expect("written");
+    load(Overrides { config: Some(path), listen: listen.map(str::to_owned) })
+}
+
+fn faults(text: &str) -> String {
+    let faults = load_text(text, None).expect_err("there are faults").to_string();
+    // The directory's name changes from run to run.
+    faults.lines().map(|line| strip_directory(line) + "\n").collect()
+}
+
+fn strip_directory(line: &str) -> String {
+    match (line.find("(/"), line.find("config.toml")) {
+        (Some(start), Some(end)) => format!("{}({}", &line[..start], &line[end..]),
+        _ => line.to_owned(),
+    }
+}
+
+#[test]
+fn the_defaults_are_the_reference_file() {
+    let loaded = load_text("", None).expect("the defaults are right");
+    assert_eq!(loaded.config.http.listen.to_string(), "127.0.0.1:8480");
+    assert_eq!(loaded.config.system.schedule.interval, Duration::from_secs(5));
+    assert_eq!(loaded.config.docker.schedule.interval, Duration::from_secs(10));
+    assert_eq!(loaded.config.tak.schedule.interval, Duration::from_secs(15));
+    assert_eq!(loaded.config.stream.history_bytes, 4 << 20);
+    assert!(loaded.settings.iter().all(|setting| setting.place == "default"));
+}
+
+/// The reference with its commented-out settings in force.
+fn uncommented_reference() -> String {
+    let is_setting = |line: &str| {
+        line.starts_with("# [[")
+            || line
+                .strip_prefix("# ")
+                .and_then(|rest| rest.split_once(" = "))
+                .is_some_and(|(key, _)| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+    };
+    let lines = REFERENCE.lines().map(|line| if is_setting(line) { &line[2..] } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_reference_shows_every_setting_and_only_settings() {
+    let loaded = load_text(&uncommented_reference(), None).expect("every example is right");
+    let shown: BTreeSet<String> = loaded.settings.into_iter().map(|setting| setting.key).collect();
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("all.toml");
+    std::fs::write(&path, uncommented_reference()).expect("written");
+    let layers = Layers::gather(Overrides { config: Some(path), listen: None }).expect("parses");
+    let mut root = Section::root(&layers);
+    Config::read(&mut root).expect("reads");
+    let known: BTreeSet<String> =
+        root.known().into_iter().filter(|key| key != "collect.tak.servers").collect();
+    assert_eq!(known, shown, "config.toml and the code disagree on what the settings are");
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_key_place_and_fix() {
+    let text = "\
+nod = \"a\"
+node = \"two words\"
+[http]
+listen = \"localhost\"
+max_viewers = 0
+[collect.system]
+interval = 5
+intervall = \"6s\"
+[collect.docker]
+enabled = \"yes\"
+host = \"docker\"
+[[collect.tak.servers]]
+name = \"edge\"
+[[collect.tak.servers]]
+host = \"tak.example.org\"
+https_port = 8443
+client_key = \"k.pem\"
+color = \"red\"
+";
+    insta::assert_snapshot!(faults(text));
+}
+
+#[test]
+fn a_section_that_is_no_table_and_a_file_that_is_no_toml_are_said_so() {
+    insta::assert_snapshot!(faults("http = 5\n[bus]\nbackend = \"redis\"\n"));
+    insta::assert_snapshot!(faults("[http]\nlisten = 127.0.0.1:80\n"));
+    let missing = load(Overrides { config: Some("/nowhere/x.toml".into()), listen: None });
+    insta::assert_snapshot!(missing.expect_err("missing"));
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_is_named() {
+    let file = "[http]\nlisten = \"127.0.0.1:1\"\n";
+    let loaded = load_text(file, Some("127.0.0.1:2")).expect("right");
+    assert_eq!(loaded.config.http.listen.port(), 2);
+    let faults = load_text(file, Some("nonsense")).expect_err("no address").to_string();
+    assert!(
+        faults.contains("http.listen: \"nonsense\" cannot be its value (--listen)"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_host_name_is_made_fit_to_be_a_node() {
+    let name = values::host_name();
+    assert!(values::node_name(&name.as_str().into()).is_ok(), "{name}");
+}

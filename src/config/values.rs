@@ -1,0 +1,190 @@
+//! Single values: each reader takes what the layers hold and returns it typed, or says what to write
+//! instead.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::value::{Num, Value};
+use tracing::Level;
+
+use super::LogFormat;
+use super::reader::Read;
+
+/// A value as TOML would write it.
+pub(super) fn show(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => format!("{text:?}"),
+        Value::Char(_, letter) => format!("{:?}", letter.to_string()),
+        Value::Bool(_, yes) => yes.to_string(),
+        Value::Num(_, number) => show_number(number),
+        Value::Empty(..) => "nothing".into(),
+        Value::Dict(..) => "a table".into(),
+        Value::Array(_, items) => {
+            format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn show_number(number: &Num) -> String {
+    match (number.to_u128(), number.to_i128(), number.to_f64()) {
+        (Some(number), _, _) => number.to_string(),
+        (_, Some(number), _) => number.to_string(),
+        (_, _, number) => number.unwrap_or_default().to_string(),
+    }
+}
+
+/// A whole number; TOML's are signed, the environment's are not.
+fn whole(value: &Value) -> Option<u128> {
+    let signed = value.to_i128().and_then(|number| u128::try_from(number).ok());
+    signed.or_else(|| value.to_u128())
+}
+
+/// Text; a number in the environment is text too, where text is asked for.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(text.clone()),
+        Value::Char(_, letter) => Some(letter.to_string()),
+        Value::Num(_, number) => Some(show_number(number)),
+        _ => None,
+    }
+}
+
+fn quoted(value: &Value) -> Option<&str> {
+    value.as_str()
+}
+
+pub(super) fn flag(value: &Value) -> Read<bool> {
+    value.to_bool().ok_or_else(|| "true or false".into())
+}
+
+/// A whole number from `least` to `most`.
+pub(super) fn count(least: usize, most: usize) -> impl Fn(&Value) -> Read<usize> {
+    move |value| {
+        whole(value)
+            .and_then(|number| usize::try_from(number).ok())
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| format!("a whole number from {least} to {most}"))
+    }
+}
+
+/// A length of time from `least` to `most` seconds.
+pub(super) fn duration(least: u64, most: u64) -> impl Fn(&Value) -> Read<Duration> {
+    let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
+    move |value| {
+        quoted(value)
+            .and_then(|text| humantime::parse_duration(text).ok())
+            .filter(|length| (least..=most).contains(length))
+            .ok_or_else(|| {
+                format!(
+                    "a length of time from \"{}\" to \"{}\", such as \"15s\"",
+                    humantime::format_duration(least),
+                    humantime::format_duration(most)
+                )
+            })
+    }
+}
+
+/// A size from `least` to `most` bytes: a number, or a number with KiB, MiB or GiB.
+pub(super) fn bytes(least: usize, most: usize) -> impl Fn(&Value) -> Read<usize> {
+    move |value| {
+        text(value)
+            .and_then(|text| parse_bytes(&text))
+            .filter(|size| (least..=most).contains(size))
+            .ok_or_else(|| {
+                format!(
+                    "a size from \"{}KiB\" to \"{}MiB\", such as \"4MiB\"",
+                    least >> 10,
+                    most >> 20
+                )
+            })
+    }
+}
+
+fn parse_bytes(text: &str) -> Option<usize> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let factor = match text[digits.len()..].trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    digits.parse::<usize>().ok()?.checked_mul(factor)
+}
+
+pub(super) fn port(value: &Value) -> Read<u16> {
+    let number = whole(value).and_then(|number| u16::try_from(number).ok());
+    number.filter(|port| *port > 0).ok_or_else(|| "a port from 1 to 65535".into())
+}
+
+pub(super) fn path(value: &Value) -> Read<PathBuf> {
+    quoted(value)
+        .filter(|text| !text.is_empty())
+        .map(PathBuf::from)
+        .ok_or_else(|| "a path, such as \"/etc/takpulse/client.pem\"".into())
+}
+
+pub(super) fn listen_address(value: &Value) -> Read<SocketAddr> {
+    quoted(value).and_then(|text| text.parse().ok()).ok_or_else(|| {
+        "an IP address and a port, such as \"127.0.0.1:8480\" or \"[::]:8480\"".into()
+    })
+}
+
+pub(super) fn node_name(value: &Value) -> Read<String> {
+    text(value)
+        .filter(|name| is_node_name(name))
+        .ok_or_else(|| "1 to 63 letters, digits, '.', '_' and '-', such as \"edge-1\"".into())
+}
+
+fn is_node_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || ".-_".contains(letter))
+}
+
+/// The host's name, made fit to be a node's.
+pub(super) fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let fit = |letter: char| {
+        if is_node_name(letter.encode_utf8(&mut [0; 4])) { letter } else { '-' }
+    };
+    let name: String = name.chars().map(fit).take(63).collect();
+    if name.is_empty() { "takpulse".into() } else { name }
+}
+
+pub(super) fn server_name(value: &Value) -> Read<String> {
+    text(value)
+        .filter(|name| {
+            !name.is_empty() && !name.chars().any(|c| c.is_control() || c.is_whitespace())
+        })
+        .ok_or_else(|| "a name without spaces, such as \"127.0.0.1\" or \"tak.example.org\"".into())
+}
+
+pub(super) fn docker_host(value: &Value) -> Read<String> {
+    let schemes = ["unix://", "tcp://", "http://", "/"];
+    quoted(value)
+        .filter(|host| {
+            schemes.iter().any(|scheme| host.len() > scheme.len() && host.starts_with(scheme))
+        })
+        .map(str::to_owned)
+        .ok_or_else(|| "\"unix:///path/to/docker.sock\" or \"tcp://address:port\"".into())
+}
+
+pub(super) fn memory_only(value: &Value) -> Read<()> {
+    if quoted(value) == Some("memory") { Ok(()) } else { Err("\"memory\"".into()) }
+}
+
+pub(super) fn log_level(value: &Value) -> Read<Level> {
+    quoted(value)
+        .filter(|text| !text.starts_with(|first: char| first.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"".into())
+}
+
+pub(super) fn log_format(value: &Value) -> Read<LogFormat> {
+    match quoted(value) {
+        Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        _ => Err("\"text\" or \"json\"".into()),
+    }
+}

@@ -1,0 +1,60 @@
+//! Plain answers: the latest state, and whether takpulse is alive and ready.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use warp::reply::{Reply, Response};
+
+use super::Site;
+use super::reject::ApiError;
+use crate::bus::Health;
+use crate::event::unix_now;
+use crate::hub::Filter;
+
+/// `GET /api/state`: the latest event of each state topic, by node and topic.
+#[derive(Serialize)]
+struct State<'a> {
+    timestamp: f64,
+    nodes: BTreeMap<&'a str, BTreeMap<&'a str, &'a RawValue>>,
+}
+
+/// The latest of everything; `timestamp` is the server's clock.
+pub(super) fn state(site: &Site) -> Response {
+    let events = site.hub.latest(&Filter::default());
+    let mut nodes: BTreeMap<&str, BTreeMap<&str, &RawValue>> = BTreeMap::new();
+    for event in &events {
+        // A state event is a collector's report, which is JSON.
+        if let Ok(data) = serde_json::from_slice(event.data()) {
+            nodes.entry(event.node()).or_default().insert(event.topic().as_str(), data);
+        }
+    }
+    let state = warp::reply::json(&State { timestamp: unix_now(), nodes });
+    warp::reply::with_header(state, "cache-control", "no-store").into_response()
+}
+
+/// `GET /healthz`: the process answers.
+pub(super) fn alive() -> Response {
+    warp::reply::json(&json!({ "status": "alive" })).into_response()
+}
+
+/// `GET /readyz`: every collector has spoken and the bus is up.
+pub(super) fn ready(site: &Site) -> Result<Response, ApiError> {
+    let events = site.hub.latest(&Filter::default());
+    let silent: Vec<&str> = site
+        .collected
+        .iter()
+        .filter(|topic| events.iter().all(|event| event.topic() != *topic))
+        .map(|topic| topic.as_str())
+        .collect();
+    let not_ready = |message| ApiError::busy("not_ready", message);
+    if !silent.is_empty() {
+        let silent = silent.join(", ");
+        return Err(not_ready(format!("nothing has come from {silent} yet; ask again")));
+    }
+    match site.bus.health() {
+        Health::Up => Ok(warp::reply::json(&json!({ "status": "ready" })).into_response()),
+        Health::Degraded(why) => Err(not_ready(format!("the bus is not well: {why}"))),
+    }
+}

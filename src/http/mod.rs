@@ -1,0 +1,89 @@
+//! The web: the only list of routes, and what they answer.
+//!
+//! Architecture invariant: only this folder knows warp, and it knows no collector; everything it
+//! shows comes from the hub.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use warp::Filter;
+use warp::http::HeaderValue;
+use warp::http::header::{self, HeaderName};
+use warp::reply::{Reply, Response};
+
+use crate::bus::Bus;
+use crate::event::Topic;
+use crate::hub::Hub;
+
+mod api;
+mod assets;
+mod reject;
+mod serve;
+mod stream;
+
+pub use serve::{Limits, serve};
+
+use reject::ApiError;
+
+/// What the routes show.
+pub struct Site {
+    /// The latest state, and the streams.
+    pub hub: Hub,
+    /// Asked for its health.
+    pub bus: Arc<dyn Bus>,
+    /// The topics that have a collector: ready means that each has spoken.
+    pub collected: Vec<Topic>,
+}
+
+/// Scripts, styles and connections of our own only, and nothing inline.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+    frame-ancestors 'none'";
+
+/// On every answer.
+const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Every route. Paths come before methods, so that a known path with a wrong method is a 405.
+pub fn routes(
+    site: Arc<Site>,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
+    let stream = at("stream").and(warp::get()).and(stream::request()).map({
+        let site = site.clone();
+        move |request| stream::open(&site.hub, request)
+    });
+    let state = warp::path!("api" / "state").and(warp::get()).map({
+        let site = site.clone();
+        move || Ok(api::state(&site))
+    });
+    let alive = at("healthz").and(get_or_head()).map(|| Ok(api::alive()));
+    let ready = at("readyz").and(get_or_head()).map(move || api::ready(&site));
+    let files = assets::file().and(get_or_head()).and(assets::if_none_match()).map(assets::answer);
+    let answers = stream.or(state).unify().or(alive).unify().or(ready).unify();
+    answers
+        .map(|answer: Result<Response, ApiError>| answer.unwrap_or_else(Reply::into_response))
+        .or(files)
+        .unify()
+        .recover(reject::answer)
+        .unify()
+        .map(harden)
+}
+
+fn at(name: &'static str) -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
+    warp::path(name).and(warp::path::end())
+}
+
+fn get_or_head() -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
+    warp::get().or(warp::head()).unify()
+}
+
+fn harden(mut answer: Response) -> Response {
+    for (name, value) in SECURITY_HEADERS {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}

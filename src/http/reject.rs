@@ -1,0 +1,103 @@
+//! The one mapping from what went wrong to a JSON answer.
+//!
+//! Handlers return [`ApiError`]; warp's own rejections (no such route, wrong method) end in
+//! [`answer`].
+
+use std::convert::Infallible;
+
+use serde_json::json;
+use warp::http::header::{ALLOW, RETRY_AFTER};
+use warp::http::{HeaderValue, StatusCode};
+use warp::reject::{MethodNotAllowed, Rejection};
+use warp::reply::{Reply, Response};
+
+/// A refusal: `{"error":{"code":"...","message":"what happened, and what to do"}}`.
+#[derive(Debug, Clone)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    retry_after_seconds: Option<u32>,
+}
+
+impl ApiError {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: String) -> ApiError {
+        ApiError { status, code, message, retry_after_seconds: None }
+    }
+
+    pub(super) fn bad_request(code: &'static str, message: String) -> ApiError {
+        ApiError::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    /// "Come back later", spread over 2 to 10 seconds so that not all come back together.
+    pub(super) fn busy(code: &'static str, message: String) -> ApiError {
+        let error = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        ApiError { retry_after_seconds: Some(fastrand::u32(2..=10)), ..error }
+    }
+
+    pub(super) fn header_too_large(limit_bytes: usize) -> ApiError {
+        ApiError::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "header_too_large",
+            format!(
+                "the request's header is larger than {limit_bytes} bytes; send fewer or shorter fields"
+            ),
+        )
+    }
+
+    pub(super) fn header_timeout() -> ApiError {
+        ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "header_timeout",
+            "the request's header did not come in time; send it in one piece".into(),
+        )
+    }
+
+    fn body(&self) -> String {
+        json!({ "error": { "code": self.code, "message": self.message } }).to_string()
+    }
+
+    /// The whole answer for a connection that no warp filter sees; it ends the connection.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let body = self.body();
+        let retry = self.retry_after_seconds.map(|seconds| format!("retry-after: {seconds}\r\n"));
+        format!(
+            "HTTP/1.1 {}\r\ncontent-type: application/json\r\n{}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            self.status,
+            retry.unwrap_or_default(),
+            body.len()
+        )
+        .into_bytes()
+    }
+}
+
+impl Reply for ApiError {
+    fn into_response(self) -> Response {
+        let json = warp::reply::with_header(self.body(), "content-type", "application/json");
+        let mut response = warp::reply::with_status(json, self.status).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// What no route took.
+pub(super) async fn answer(rejection: Rejection) -> Result<Response, Infallible> {
+    if rejection.find::<MethodNotAllowed>().is_some() {
+        let error = ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "this path is only read; use GET".into(),
+        );
+        let mut response = error.into_response();
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        return Ok(response);
+    }
+    let error = ApiError::new(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "there is nothing at this path; the dashboard is at /, the events at /stream".into(),
+    );
+    Ok(error.into_response())
+}

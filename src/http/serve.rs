@@ -1,0 +1,193 @@
+//! The accept loop below warp: bounded connections, a time limit for headers and for writes, and an
+//! end at shutdown.
+//!
+//! warp's own server has none of these, and its graceful end would wait for the streams for ever.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+use warp::http::{HeaderMap, Request};
+use warp::reply::{Reply, Response};
+
+use super::harden;
+use super::reject::ApiError;
+
+/// The far end of a connection, put into every request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// What a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time.
+    pub connections: usize,
+    /// Until a request's header must be there.
+    pub header_timeout: Duration,
+    /// Until a client must take bytes.
+    pub write_timeout: Duration,
+}
+
+/// The largest header that is answered; a browser's are below 2 KiB.
+const MAX_HEADER_BYTES: usize = 16 << 10;
+/// Beyond this the header is not even read to its end (hyper then refuses it without a body).
+const MAX_BUFFER_BYTES: usize = 256 << 10;
+/// As the buffer, in fields.
+const MAX_HEADER_FIELDS: usize = 1000;
+/// The kernel's default lets a viewer that never reads hold megabytes.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// For connections to end by themselves at shutdown.
+const DRAIN: Duration = Duration::from_secs(3);
+/// After accept failed (no file descriptor left, most likely).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Serves `routes` until shutdown, and then until the connections have ended.
+pub async fn serve<F>(listener: TcpListener, routes: F, limits: Limits, shutdown: CancellationToken)
+where
+    F: warp::Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
+    F::Future: Send,
+{
+    inherit_options(&listener);
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let connections = TaskTracker::new();
+    let service = Arc::new(TowerToHyperService::new(warp::service(routes)));
+    let accept = async {
+        let mut failing = false;
+        loop {
+            match listener.accept().await {
+                Ok((socket, peer)) => {
+                    failing = false;
+                    let Ok(permit) = permits.clone().try_acquire_owned() else {
+                        turn_away(&socket, limits.connections);
+                        continue;
+                    };
+                    let connection = Connection { socket, peer, limits, permit };
+                    connections.spawn(connection.run(service.clone(), shutdown.clone()));
+                }
+                Err(why) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%why, "no connection can be accepted at the moment; those that are open go on");
+                    }
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    };
+    shutdown.run_until_cancelled(accept).await;
+    connections.close();
+    if timeout(DRAIN, connections.wait()).await.is_err() {
+        debug!(left = connections.len(), "connections that did not end in time are cut");
+    }
+}
+
+/// Options of the listener that accepted sockets inherit.
+fn inherit_options(listener: &TcpListener) {
+    use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
+    let send_buffer = set_socket_send_buffer_size(listener, SEND_BUFFER_BYTES);
+    for outcome in [send_buffer, set_tcp_nodelay(listener, true)] {
+        if let Err(why) = outcome {
+            debug!(%why, "a socket option was refused; the kernel's default stays");
+        }
+    }
+}
+
+/// Says "later" without waiting for the client: one write into an empty socket buffer.
+fn turn_away(socket: &TcpStream, connections: usize) {
+    let message = format!("{connections} connections are open already; try again later");
+    let answer = ApiError::busy("too_many_connections", message).to_bytes();
+    let _gone = socket.try_write(&answer);
+}
+
+struct Connection {
+    socket: TcpStream,
+    peer: SocketAddr,
+    limits: Limits,
+    /// Held until the connection ends.
+    permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run<S>(self, service: Arc<S>, shutdown: CancellationToken)
+    where
+        S: Service<Request<Incoming>, Response = Response, Error = Infallible>
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+    {
+        let peer = self.peer;
+        let _until_the_end = self.permit;
+        let mut socket = TimeoutStream::new(self.socket);
+        socket.set_write_timeout(Some(self.limits.write_timeout));
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_buf_size(MAX_BUFFER_BYTES)
+            .max_headers(MAX_HEADER_FIELDS)
+            .serve_connection(
+                TokioIo::new(Box::pin(socket)),
+                service_fn(move |request| answer(&*service, request, peer)),
+            );
+        let mut stopping = pin!(shutdown.cancelled());
+        let mut stopped = false;
+        let outcome = poll_fn(|cx| {
+            if !stopped && stopping.as_mut().poll(cx).is_ready() {
+                stopped = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+            connection.poll_without_shutdown(cx)
+        })
+        .await;
+        if let Err(why) = &outcome {
+            debug!(%peer, %why, "the connection ended early");
+        }
+        let parts = connection.into_parts();
+        let mut socket = parts.io.into_inner();
+        if outcome.is_err_and(|why| why.is_timeout()) && !parts.read_buf.is_empty() {
+            let _gone = socket.write_all(&ApiError::header_timeout().to_bytes()).await;
+        }
+        let _gone = socket.shutdown().await;
+    }
+}
+
+/// Routes a request whose header is not too large.
+fn answer<S>(
+    service: &S,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    if header_bytes(&request) > MAX_HEADER_BYTES {
+        let refused = harden(ApiError::header_too_large(MAX_HEADER_BYTES).into_response());
+        return Box::pin(std::future::ready(Ok(refused)));
+    }
+    request.extensions_mut().insert(Peer(peer));
+    Box::pin(service.call(request))
+}
+
+fn header_bytes(request: &Request<Incoming>) -> usize {
+    let fields = |headers: &HeaderMap| -> usize {
+        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    };
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    target + fields(request.headers())
+}

@@ -1,0 +1,158 @@
+//! `GET /stream`: Server-Sent Events.
+
+use std::convert::Infallible;
+
+use tokio_stream::StreamExt;
+use tracing::info;
+use warp::Filter as _;
+use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use warp::http::{HeaderMap, HeaderValue};
+use warp::reply::{Reply, Response};
+
+use super::reject::ApiError;
+use super::serve::Peer;
+use crate::event::{DEFAULT_CHANNEL, EventId, Topic};
+use crate::hub::{Filter, Hub};
+
+/// Never cached, never transformed, never buffered by a proxy.
+const HEADERS: [(HeaderName, &str); 3] = [
+    (CONTENT_TYPE, "text/event-stream; charset=utf-8"),
+    (CACHE_CONTROL, "no-cache, no-transform"),
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+];
+
+/// What a viewer sent.
+pub(super) struct Request {
+    query: String,
+    headers: HeaderMap,
+    peer: Option<Peer>,
+}
+
+/// Takes the request apart; refusing is left to [`open`].
+pub(super) fn request()
+-> impl warp::Filter<Extract = (Request,), Error = Infallible> + Clone + Send + Sync {
+    warp::query::raw()
+        .or(warp::any().map(String::new))
+        .unify()
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<Peer>())
+        .map(|query, headers, peer| Request { query, headers, peer })
+}
+
+/// Opens the stream.
+///
+/// # Errors
+/// The query or the Last-Event-ID cannot be; or the limit of viewers is reached.
+pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
+    let (filter, queried_id) = read_query(&request.query)?;
+    let last = last_event_id(&request.headers)?.or(queried_id);
+    let viewer = hub
+        .view(filter, last.as_ref())
+        .map_err(|full| ApiError::busy("too_many_viewers", format!("{full}; try again later")))?;
+    info!(peer = request.peer.map(|peer| peer.0.to_string()), "a viewer has come");
+    let mut response = warp::reply::stream(viewer.map(Ok::<_, Infallible>)).into_response();
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+/// The header wins over the query: the browser keeps it up to date, the query is from the start.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, ApiError> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes()).unwrap_or("\0");
+    read_id(text, "the Last-Event-ID header")
+}
+
+/// An empty one is what a browser sends that has none yet.
+fn read_id(text: &str, name: &str) -> Result<Option<EventId>, ApiError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    EventId::parse(text).map(Some).map_err(|why| {
+        let message = format!("{name} cannot be one: {why}; leave it out to start afresh");
+        ApiError::bad_request("bad_last_event_id", message)
+    })
+}
+
+/// Reads `topics=`, `node=`, `channel=` and `last_event_id=`. What else is there is left alone:
+/// Flask-SSE's viewers append their own.
+fn read_query(query: &str) -> Result<(Filter, Option<EventId>), ApiError> {
+    let mut filter = Filter::default();
+    let mut last = None;
+    for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*key {
+            "topics" if !value.is_empty() => {
+                filter.topics.get_or_insert_default().extend(read_topics(&value)?);
+            }
+            "node" if !value.is_empty() => filter.node = Some(plain(&value, "node")?),
+            "channel" if !value.is_empty() => filter.channel = plain(&value, "channel")?,
+            "channel" => filter.channel = DEFAULT_CHANNEL.into(),
+            "last_event_id" => last = read_id(&value, "last_event_id")?,
+            _ => {}
+        }
+    }
+    Ok((filter, last))
+}
+
+fn read_topics(list: &str) -> Result<Vec<Topic>, ApiError> {
+    list.split(',')
+        .map(|name| {
+            Topic::parse(name).map_err(|why| {
+                let message = format!("topics={} cannot be: {why}", name.escape_debug());
+                ApiError::bad_request("bad_topics", message)
+            })
+        })
+        .collect()
+}
+
+fn plain(value: &str, name: &str) -> Result<String, ApiError> {
+    if value.len() > 256 || value.chars().any(char::is_control) || value.contains('\u{fffd}') {
+        let message = format!("{name} is at most 256 bytes of text without control characters");
+        return Err(ApiError::bad_request("bad_query", message));
+    }
+    Ok(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topics(names: &[&str]) -> Option<Vec<Topic>> {
+        Some(names.iter().map(|name| Topic::parse(name).expect("a topic")).collect())
+    }
+
+    #[test]
+    fn a_query_chooses_topics_node_and_channel() {
+        let cases = [
+            ("", Filter::default()),
+            ("topics=&channel=&node=&_=123", Filter::default()),
+            ("topics=alert", Filter { topics: topics(&["alert"]), ..Filter::default() }),
+            (
+                "topics=a,b&topics=c",
+                Filter { topics: topics(&["a", "b", "c"]), ..Filter::default() },
+            ),
+            ("channel=x%20y", Filter { channel: "x y".into(), ..Filter::default() }),
+            ("node=edge-1", Filter { node: Some("edge-1".into()), ..Filter::default() }),
+        ];
+        for (query, filter) in cases {
+            assert_eq!(read_query(query).expect(query).0, filter, "{query}");
+        }
+    }
+
+    #[test]
+    fn garbage_in_a_query_is_refused() {
+        for query in [
+            "topics=A",
+            "topics=a,,b",
+            "topics=%00",
+            "topics=%ff",
+            "node=%0a",
+            "channel=%fe",
+            "last_event_id=a%0ab",
+            &format!("last_event_id={}", "x".repeat(300)),
+        ] {
+            assert!(read_query(query).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The shared ring: the last events of the bus, bounded in number and in bytes, and each viewer's
+//! cursor into it.
+//!
+//! A viewer costs two numbers, not a queue. What it has not yet been given is the ring behind its
+//! cursor; state that was replaced meanwhile is passed over, and what fell out of the ring is
+//! counted.
+//!
+//! Architecture invariant: pure data, with no lock, no clock and no I/O.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::filter::Filter;
+use crate::event::{Event, EventId, Topic};
+
+/// How much the ring holds. The newest event is always held, whatever its size.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Events.
+    pub events: usize,
+    /// Bytes of their frames.
+    pub bytes: usize,
+}
+
+/// What an event is one of; a state has one latest event, an occurrence is counted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind {
+    /// The channel it is on.
+    pub channel: Arc<str>,
+    /// The node that published it.
+    pub node: Arc<str>,
+    /// Its topic.
+    pub topic: Topic,
+}
+
+impl Kind {
+    fn of(event: &Event) -> Kind {
+        Kind {
+            channel: event.channel().clone(),
+            node: event.node().clone(),
+            topic: event.topic().clone(),
+        }
+    }
+}
+
+/// How far a viewer has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The next event to look at, counted from the first that was ever pushed.
+    next: u64,
+    /// The occurrences for this viewer before `next`, so that those it lost can be counted when the
+    /// ring no longer holds them.
+    passed: u64,
+    /// Up to here everything was missed before the viewer came back: it is replayed unconflated.
+    replay_until: u64,
+}
+
+/// What a viewer gets next.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Occurrences for this viewer that are gone.
+    pub lost: u64,
+    /// Events in order.
+    pub events: Vec<Arc<Event>>,
+}
+
+struct Entry {
+    event: Arc<Event>,
+    /// A newer event of the same state was pushed.
+    replaced: bool,
+}
+
+/// The ring.
+pub struct Ring {
+    limits: Limits,
+    entries: VecDeque<Entry>,
+    /// The number of the oldest entry; also how many fell out.
+    first: u64,
+    bytes: usize,
+    /// The latest event of each state and its number; outlives the ring's memory of it.
+    latest: BTreeMap<Kind, (u64, Arc<Event>)>,
+    /// How many occurrences of each kind were ever pushed.
+    occurrences: HashMap<Kind, u64>,
+}
+
+impl Ring {
+    /// An empty ring.
+    pub fn new(limits: Limits) -> Ring {
+        Ring {
+            limits,
+            entries: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            latest: BTreeMap::new(),
+            occurrences: HashMap::new(),
+        }
+    }
+
+    /// Adds the newest event; the oldest fall out when a limit is passed.
+    pub fn push(&mut self, event: Arc<Event>) {
+        let number = self.end();
+        let kind = Kind::of(&event);
+        if event.topic().is_state() {
+            if let Some((replaced, _)) = self.latest.insert(kind, (number, event.clone()))
+                && let Some(entry) = self.entry_mut(replaced)
+            {
+                entry.replaced = true;
+            }
+        } else {
+            *self.occurrences.entry(kind).or_default() += 1;
+        }
+        self.bytes += event.frame().len();
+        self.entries.push_back(Entry { event, replaced: false });
+        self.evict();
+    }
+
+    fn evict(&mut self) {
+        while self.entries.len() > 1
+            && (self.entries.len() > self.limits.events || self.bytes > self.limits.bytes)
+        {
+            if let Some(entry) = self.entries.pop_front() {
+                self.bytes -= entry.event.frame().len();
+                self.first += 1;
+            }
+        }
+    }
+
+    /// The latest event of each state that the filter lets through, oldest first, so that the last
+    /// one's id is the place to resume from.
+    pub fn snapshot(&self, filter: &Filter) -> Vec<Arc<Event>> {
+        self.latest_since(filter, 0)
+    }
+
+    /// A cursor at the end: everything from now on.
+    pub fn at_end(&self, filter: &Filter) -> Cursor {
+        let end = self.end();
+        Cursor { next: end, passed: self.occurred(filter), replay_until: end }
+    }
+
+    /// A cursor behind this event, so that all that came after it is replayed; `None` when the ring
+    /// does not hold the event (any more).
+    pub fn behind(&self, id: &EventId, filter: &Filter) -> Option<Cursor> {
+        let back = self.entries.iter().rev().position(|entry| entry.event.id() == id)? as u64;
+        let next = self.end() - back;
+        let ahead = self.held_from(next).filter(|entry| is_occurrence(entry, filter)).count();
+        let passed = self.occurred(filter) - ahead as u64;
+        Some(Cursor { next, passed, replay_until: self.end() })
+    }
+
+    /// Everything between the cursor and the end, and moves the cursor there.
+    pub fn read(&self, cursor: &mut Cursor, filter: &Filter) -> Batch {
+        if cursor.next == self.end() {
+            return Batch::default();
+        }
+        let mut batch = Batch::default();
+        let occurred = self.occurred(filter);
+        if cursor.next < self.first {
+            let held = self.entries.iter().filter(|entry| is_occurrence(entry, filter)).count();
+            batch.lost = occurred - cursor.passed - held as u64;
+            let fell_out = self.latest_since(filter, cursor.next);
+            batch.events.extend(fell_out.into_iter().filter(|event| !self.holds(event)));
+            cursor.next = self.first;
+        }
+        let replayed = cursor.replay_until.saturating_sub(cursor.next) as usize;
+        batch.events.extend(
+            self.held_from(cursor.next)
+                .enumerate()
+                .filter(|(index, entry)| *index < replayed || !entry.replaced)
+                .filter(|(_, entry)| filter.matches(&entry.event))
+                .map(|(_, entry)| entry.event.clone()),
+        );
+        cursor.next = self.end();
+        cursor.passed = occurred;
+        batch
+    }
+
+    fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    fn entry_mut(&mut self, number: u64) -> Option<&mut Entry> {
+        self.entries.get_mut(number.checked_sub(self.first)? as usize)
+    }
+
+    fn held_from(&self, number: u64) -> impl Iterator<Item = &Entry> {
+        self.entries.range(number.saturating_sub(self.first) as usize..)
+    }
+
+    fn holds(&self, event: &Event) -> bool {
+        self.latest.get(&Kind::of(event)).is_some_and(|(number, _)| *number >= self.first)
+    }
+
+    fn latest_since(&self, filter: &Filter, number: u64) -> Vec<Arc<Event>> {
+        let mut latest: Vec<_> = self
+            .latest
+            .values()
+            .filter(|(at, event)| *at >= number && filter.matches(event))
+            .collect();
+        latest.sort_by_key(|(at, _)| *at);
+        latest.into_iter().map(|(_, event)| event.clone()).collect()
+    }
+
+    fn occurred(&self, filter: &Filter) -> u64 {
+        self.occurrences
+            .iter()
+            .filter(|(kind, _)| filter.lets_through(&kind.channel, &kind.node, &kind.topic))
+            .map(|(_, count)| count)
+            .sum()
+    }
+}
+
+fn is_occurrence(entry: &Entry, filter: &Filter) -> bool {
+    !entry.event.topic().is_state() && filter.matches(&entry.event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROOMY: Limits = Limits { events: 100, bytes: 1 << 20 };
+
+    /// `s1` is event 1 of a state, `o2` event 2 of an occurrence topic.
+    fn event(name: &str) -> Arc<Event> {
+        let topic = if name.starts_with('s') { "system_metrics" } else { "note" };
+        let topic = Topic::parse(topic).expect("a topic");
+        let id = EventId::parse(name).expect("an id");
+        Arc::new(Event::encode(id, topic, "n".into(), 0.0, name))
+    }
+
+    fn ring(limits: Limits, names: &[&str]) -> Ring {
+        let mut ring = Ring::new(limits);
+        push(&mut ring, names);
+        ring
+    }
+
+    fn push(ring: &mut Ring, names: &[&str]) {
+        names.iter().for_each(|name| ring.push(event(name)));
+    }
+
+    fn ids(events: &[Arc<Event>]) -> Vec<&str> {
+        events.iter().map(|event| event.id().as_str()).collect()
+    }
+
+    fn read(ring: &Ring, cursor: &mut Cursor, filter: &Filter) -> (u64, String) {
+        let batch = ring.read(cursor, filter);
+        (batch.lost, ids(&batch.events).join(" "))
+    }
+
+    #[test]
+    fn a_viewer_that_keeps_up_gets_everything_once() {
+        let (mut ring, all) = (ring(ROOMY, &["s1", "o2"]), Filter::default());
+        let mut cursor = ring.at_end(&all);
+        assert_eq!(read(&ring, &mut cursor, &all), (0, "".into()));
+        for name in ["s3", "o4", "s5"] {
+            push(&mut ring, &[name]);
+            assert_eq!(read(&ring, &mut cursor, &all), (0, name.into()));
+        }
+        assert_eq!(read(&ring, &mut cursor, &all), (0, "".into()));
+    }
+
+    #[test]
+    fn a_viewer_that_is_behind_gets_the_newest_state_and_every_occurrence() {
+        let (mut ring, all) = (ring(ROOMY, &[]), Filter::default());
+        let mut cursor = ring.at_end(&all);
+        push(&mut ring, &["s1", "o2", "s3", "o4", "s5"]);
+        assert_eq!(read(&ring, &mut cursor, &all), (0, "o2 o4 s5".into()));
+    }
+
+    #[test]
+    fn a_viewer_that_comes_back_gets_all_it_missed_and_is_conflated_only_after_that() {
+        let (mut ring, all) = (ring(ROOMY, &["s1", "s2", "o3", "s4"]), Filter::default());
+        let id = EventId::parse("s1").expect("an id");
+        let mut cursor = ring.behind(&id, &all).expect("held");
+        push(&mut ring, &["s5", "s6"]);
+        assert_eq!(read(&ring, &mut cursor, &all), (0, "s2 o3 s4 s6".into()));
+        let newest = EventId::parse("s6").expect("an id");
+        let mut cursor = ring.behind(&newest, &all).expect("held");
+        assert_eq!(read(&ring, &mut cursor, &all), (0, "".into()));
+    }
+
+    #[test]
+    fn an_id_that_is_not_held_cannot_be_resumed_from() {
+        let (ring, all) =
+            (ring(Limits { events: 2, ..ROOMY }, &["o1", "o2", "o3"]), Filter::default());
+        for gone in ["o1", "never"] {
+            assert_eq!(ring.behind(&EventId::parse(gone).expect("an id"), &all), None, "{gone}");
+        }
+    }
+
+    #[test]
+    fn what_fell_out_is_counted_and_the_latest_state_is_still_given() {
+        let (mut ring, all) = (ring(Limits { events: 3, ..ROOMY }, &["o1"]), Filter::default());
+        let mut cursor = ring.at_end(&all);
+        push(&mut ring, &["o2", "s3", "s4", "o5", "o6", "o7", "o8"]);
+        assert_eq!(read(&ring, &mut cursor, &all), (2, "s4 o6 o7 o8".into()));
+        push(&mut ring, &["o9"]);
+        assert_eq!(read(&ring, &mut cursor, &all), (0, "o9".into()));
+    }
+
+    #[test]
+    fn a_filtered_viewer_is_told_only_its_own_losses() {
+        let mut ring = ring(Limits { events: 2, ..ROOMY }, &[]);
+        let notes = Filter {
+            topics: Some(vec![Topic::parse("note").expect("a topic")]),
+            ..Filter::default()
+        };
+        let states = Filter { topics: Some(vec![Topic::SystemMetrics]), ..Filter::default() };
+        let (mut noted, mut stated) = (ring.at_end(&notes), ring.at_end(&states));
+        push(&mut ring, &["o1", "s2", "o3", "o4", "o5"]);
+        assert_eq!(read(&ring, &mut noted, &notes), (2, "o4 o5".into()));
+        assert_eq!(read(&ring, &mut stated, &states), (0, "s2".into()));
+    }
+
+    #[test]
+    fn a_loss_after_a_replay_is_counted_from_where_the_viewer_stood() {
+        let all = Filter::default();
+        let mut ring = ring(Limits { events: 4, ..ROOMY }, &["o1", "o2", "o3", "o4"]);
+        let mut cursor = ring.behind(&EventId::parse("o2").expect("an id"), &all).expect("held");
+        push(&mut ring, &["o5", "o6", "o7"]);
+        assert_eq!(read(&ring, &mut cursor, &all), (1, "o4 o5 o6 o7".into()));
+    }
+
+    #[test]
+    fn the_ring_is_bounded_in_bytes_but_always_holds_the_newest() {
+        let size = event("o1").frame().len();
+        let ring = ring(Limits { events: 100, bytes: size * 2 }, &["o1", "o2", "o3"]);
+        assert_eq!(ring.entries.len(), 2);
+        let tiny = self::ring(Limits { events: 100, bytes: 1 }, &["o1", "o2"]);
+        assert_eq!((tiny.entries.len(), tiny.bytes), (1, size));
+    }
+
+    #[test]
+    fn a_snapshot_is_the_latest_of_each_state_oldest_first() {
+        let mut ring = ring(Limits { events: 1, ..ROOMY }, &["s1", "s2"]);
+        let tak = EventId::parse("tak").expect("an id");
+        ring.push(Arc::new(Event::encode(tak, Topic::TakStatus, "n".into(), 0.0, "{}")));
+        push(&mut ring, &["s3", "o4"]);
+        assert_eq!(ids(&ring.snapshot(&Filter::default())), ["tak", "s3"]);
+        let other = Filter { channel: "other".into(), ..Filter::default() };
+        assert!(ring.snapshot(&other).is_empty());
+    }
+}
