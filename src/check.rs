@@ -1,8 +1,127 @@
-//! `takpulse check` (placeholder)
-#![allow(missing_docs, reason = "replaced within this session")]
-use std::process::ExitCode;
+//! `takpulse check`: the configuration in force, where each setting came from, and what is found on
+//! this box.
+//!
+//! Each collector is asked once, as it would be when takpulse runs, so what is shown is what would be
+//! collected. Nothing is changed and nothing is served.
 
-use crate::config::Loaded;
-pub async fn run(_loaded: Loaded) -> ExitCode {
-    ExitCode::SUCCESS
+use std::fmt::Write as _;
+use std::net::TcpListener;
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::collect::docker::DockerCollector;
+use crate::collect::system::SystemCollector;
+use crate::collect::tak::TakCollector;
+use crate::collect::{CollectError, Collector};
+use crate::config::{Loaded, Schedule};
+
+/// The whole text for stdout.
+pub async fn report(loaded: &Loaded) -> String {
+    let config = &loaded.config;
+    let mut text = settings(loaded);
+    let listen = config.http.listen;
+    let free = match TcpListener::bind(listen) {
+        Ok(_) => "free".into(),
+        Err(why) => format!("not to be had: {why}; is takpulse running already?"),
+    };
+    text.push_str("\nWhat is found on this box:\n");
+    push(&mut text, "http", &format!("{listen} is {free}"));
+    let system = config.system.enabled.then(|| SystemCollector::new(&config.system, &config.host));
+    push(&mut text, "system", &ask(system, config.system.schedule, describe_system).await);
+    let docker = config.docker.enabled.then(|| DockerCollector::new(&config.docker));
+    push(&mut text, "docker", &ask(docker, config.docker.schedule, describe_docker).await);
+    let tak = config.tak.enabled.then(|| TakCollector::new(&config.tak, &config.host));
+    push(&mut text, "tak", &ask(tak, config.tak.schedule, describe_tak).await);
+    text
+}
+
+fn settings(loaded: &Loaded) -> String {
+    let file = loaded.file.as_ref().map(|path| path.display().to_string());
+    let mut text = format!("The configuration in force ({}):\n", file.unwrap_or("no file".into()));
+    let setting = |one: &crate::config::Setting| format!("{} = {}", one.key, one.value);
+    let width = loaded.settings.iter().map(|one| setting(one).len()).max().unwrap_or_default();
+    for one in &loaded.settings {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "  {:width$}  # {}", setting(one), one.place);
+    }
+    if !loaded.settings.iter().any(|one| one.key == "node") {
+        let _ = writeln!(text, "  node = {:?}  # this machine's name", loaded.config.node);
+    }
+    text
+}
+
+/// One finding; its further lines are indented.
+fn push(text: &mut String, part: &str, finding: &str) {
+    for (index, line) in finding.lines().enumerate() {
+        let _ = writeln!(text, "  {:8}{line}", if index == 0 { part } else { "" });
+    }
+}
+
+async fn ask<C: Collector>(
+    collector: Option<C>,
+    schedule: Schedule,
+    describe: fn(&Value) -> String,
+) -> String {
+    let Some(mut collector) = collector else {
+        return "switched off by its `enabled = false`".into();
+    };
+    let answer = timeout(schedule.timeout, collector.collect()).await.unwrap_or_else(|_| {
+        Err(CollectError(format!(
+            "no answer within {}",
+            humantime::format_duration(schedule.timeout)
+        )))
+    });
+    match answer.map(|report| serde_json::to_value(&report)) {
+        Ok(Ok(report)) => describe(&report),
+        Ok(Err(why)) => why.to_string(),
+        Err(why) => why.to_string(),
+    }
+}
+
+fn text_of<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+/// The texts under this name in each item of a list.
+fn names<'a>(value: &'a Value, list: &str, name: &str) -> Vec<&'a str> {
+    let items = value.get(list).and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(|item| item.get(name)?.as_str()).collect()
+}
+
+fn describe_system(report: &Value) -> String {
+    let Some(fields) = report.as_object() else { return "nothing can be read".into() };
+    let os = text_of(report, "/host/os").unwrap_or("an unknown system");
+    let parts: Vec<&str> = fields.keys().map(String::as_str).collect();
+    format!(
+        "{os}; disks: {}; network: {}\nwould be collected: {}",
+        names(report, "disks", "mount").join(", "),
+        names(report, "network", "interface").join(", "),
+        parts.join(", ")
+    )
+}
+
+fn describe_docker(report: &Value) -> String {
+    if let Some(message) = text_of(report, "/engine/message") {
+        return message.to_owned();
+    }
+    let version = text_of(report, "/engine/version").unwrap_or("of an unknown version");
+    let containers = names(report, "containers", "name");
+    format!("engine {version} answers; {} containers: {}", containers.len(), containers.join(", "))
+}
+
+fn describe_tak(report: &Value) -> String {
+    let status = text_of(report, "/status").unwrap_or("not known");
+    let mut text =
+        format!("{status}: {}", text_of(report, "/message").unwrap_or("all checks passed"));
+    for check in report.get("checks").and_then(Value::as_array).into_iter().flatten() {
+        let ok = match check.get("ok").and_then(Value::as_bool) {
+            Some(true) => "ok",
+            Some(false) => "FAILED",
+            None => "not known",
+        };
+        let field = |name| check.get(name).and_then(Value::as_str).unwrap_or_default();
+        let _ = write!(text, "\n{} {}: {ok} {}", field("name"), field("target"), field("message"));
+    }
+    text
 }

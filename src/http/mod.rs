@@ -9,6 +9,7 @@ use std::sync::Arc;
 use warp::Filter;
 use warp::http::HeaderValue;
 use warp::http::header::{self, HeaderName};
+use warp::path::FullPath;
 use warp::reply::{Reply, Response};
 
 use crate::bus::Bus;
@@ -52,16 +53,16 @@ const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
 pub fn routes(
     site: Arc<Site>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
-    let stream = at("stream").and(warp::get()).and(stream::request()).map({
+    let stream = at("/stream").and(warp::get()).and(stream::request()).map({
         let site = site.clone();
         move |request| stream::open(&site.hub, request)
     });
-    let state = warp::path!("api" / "state").and(warp::get()).map({
+    let state = at("/api/state").and(warp::get()).map({
         let site = site.clone();
         move || Ok(api::state(&site))
     });
-    let alive = at("healthz").and(get_or_head()).map(|| Ok(api::alive()));
-    let ready = at("readyz").and(get_or_head()).map(move || api::ready(&site));
+    let alive = at("/healthz").and(get_or_head()).map(|| Ok(api::alive()));
+    let ready = at("/readyz").and(get_or_head()).map(move || api::ready(&site));
     let files = assets::file().and(get_or_head()).and(assets::if_none_match()).map(assets::answer);
     let answers = stream.or(state).unify().or(alive).unify().or(ready).unify();
     answers
@@ -73,8 +74,12 @@ pub fn routes(
         .map(harden)
 }
 
-fn at(name: &'static str) -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
-    warp::path(name).and(warp::path::end())
+/// This path to the letter: `/stream/` is not `/stream`, as in Flask.
+fn at(path: &'static str) -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
+    let exact = move |asked: FullPath| async move {
+        if asked.as_str() == path { Ok(()) } else { Err(warp::reject::not_found()) }
+    };
+    warp::path::full().and_then(exact).untuple_one()
 }
 
 fn get_or_head() -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {

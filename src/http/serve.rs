@@ -46,8 +46,9 @@ pub struct Limits {
 
 /// The largest header that is answered; a browser's are below 2 KiB.
 const MAX_HEADER_BYTES: usize = 16 << 10;
-/// Beyond this the header is not even read to its end (hyper then refuses it without a body).
-const MAX_BUFFER_BYTES: usize = 256 << 10;
+/// Beyond this the header is not even read to its end (hyper then refuses it without a body); it is
+/// also what hyper holds for a viewer that does not read.
+const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// As the buffer, in fields.
 const MAX_HEADER_FIELDS: usize = 1000;
 /// The kernel's default lets a viewer that never reads hold megabytes.

@@ -147,31 +147,38 @@ impl Ring {
         Some(Cursor { next, passed, replay_until: self.end() })
     }
 
-    /// Everything between the cursor and the end, and moves the cursor there.
-    pub fn read(&self, cursor: &mut Cursor, filter: &Filter) -> Batch {
-        if cursor.next == self.end() {
-            return Batch::default();
-        }
+    /// What comes after the cursor, up to about `most_bytes` of frames (but at least one event), and
+    /// moves the cursor behind it.
+    pub fn read(&self, cursor: &mut Cursor, filter: &Filter, most_bytes: usize) -> Batch {
         let mut batch = Batch::default();
-        let occurred = self.occurred(filter);
         if cursor.next < self.first {
-            let held = self.entries.iter().filter(|entry| is_occurrence(entry, filter)).count();
-            batch.lost = occurred - cursor.passed - held as u64;
-            let fell_out = self.latest_since(filter, cursor.next);
-            batch.events.extend(fell_out.into_iter().filter(|event| !self.holds(event)));
-            cursor.next = self.first;
+            self.skip_what_fell_out(cursor, filter, &mut batch);
         }
-        let replayed = cursor.replay_until.saturating_sub(cursor.next) as usize;
-        batch.events.extend(
-            self.held_from(cursor.next)
-                .enumerate()
-                .filter(|(index, entry)| *index < replayed || !entry.replaced)
-                .filter(|(_, entry)| filter.matches(&entry.event))
-                .map(|(_, entry)| entry.event.clone()),
-        );
-        cursor.next = self.end();
-        cursor.passed = occurred;
+        let mut bytes = 0;
+        for entry in self.held_from(cursor.next) {
+            if bytes >= most_bytes {
+                break;
+            }
+            let replaying = cursor.next < cursor.replay_until;
+            cursor.next += 1;
+            if !filter.matches(&entry.event) || (entry.replaced && !replaying) {
+                continue;
+            }
+            cursor.passed += u64::from(!entry.event.topic().is_state());
+            bytes += entry.event.frame().len();
+            batch.events.push(entry.event.clone());
+        }
         batch
+    }
+
+    /// Counts the occurrences that the viewer lost, and gives it the states that are no longer held.
+    fn skip_what_fell_out(&self, cursor: &mut Cursor, filter: &Filter, batch: &mut Batch) {
+        let held = self.entries.iter().filter(|entry| is_occurrence(entry, filter)).count() as u64;
+        let passed = self.occurred(filter) - held;
+        batch.lost = passed - cursor.passed;
+        let fell_out = self.latest_since(filter, cursor.next);
+        batch.events.extend(fell_out.into_iter().filter(|event| !self.holds(event)));
+        *cursor = Cursor { next: self.first, passed, ..*cursor };
     }
 
     fn end(&self) -> u64 {
@@ -242,7 +249,7 @@ mod tests {
     }
 
     fn read(ring: &Ring, cursor: &mut Cursor, filter: &Filter) -> (u64, String) {
-        let batch = ring.read(cursor, filter);
+        let batch = ring.read(cursor, filter, usize::MAX);
         (batch.lost, ids(&batch.events).join(" "))
     }
 
@@ -276,6 +283,24 @@ mod tests {
         let newest = EventId::parse("s6").expect("an id");
         let mut cursor = ring.behind(&newest, &all).expect("held");
         assert_eq!(read(&ring, &mut cursor, &all), (0, "".into()));
+    }
+
+    #[test]
+    fn a_long_backlog_is_given_in_pieces() {
+        let (mut ring, all) = (ring(Limits { events: 6, ..ROOMY }, &[]), Filter::default());
+        let size = event("o1").frame().len();
+        let mut cursor = ring.at_end(&all);
+        push(&mut ring, &["o1", "s2", "o3", "o4"]);
+        let piece = |ring: &Ring, cursor: &mut Cursor| {
+            let batch = ring.read(cursor, &all, size + 1);
+            (batch.lost, ids(&batch.events).join(" "))
+        };
+        assert_eq!(piece(&ring, &mut cursor), (0, "o1 s2".into()));
+        push(&mut ring, &["s5", "o6", "o7", "o8", "o9"]);
+        assert_eq!(piece(&ring, &mut cursor), (1, "o4 s5".into()), "o3 fell out meanwhile");
+        assert_eq!(piece(&ring, &mut cursor), (0, "o6 o7".into()));
+        assert_eq!(piece(&ring, &mut cursor), (0, "o8 o9".into()));
+        assert_eq!(piece(&ring, &mut cursor), (0, "".into()));
     }
 
     #[test]

@@ -11,6 +11,9 @@ use super::ring::{Batch, Cursor};
 use super::{Filter, Hub, State};
 use crate::event::{Event, EventId, encode_frame};
 
+/// The size of one piece, about: a viewer that is far behind must not hold a copy of the whole ring.
+const MOST_BYTES: usize = 32 << 10;
+
 /// A viewer; leaves the hub when dropped.
 pub struct Viewer {
     hub: Hub,
@@ -51,9 +54,9 @@ impl Viewer {
         }
     }
 
-    /// All that this viewer has not been given yet; `None` when there is nothing.
+    /// The next piece of what this viewer has not been given yet; `None` when there is nothing.
     fn take(&mut self, state: &State) -> Option<Bytes> {
-        let mut batch = state.ring.read(&mut self.cursor, &self.filter);
+        let mut batch = state.ring.read(&mut self.cursor, &self.filter, MOST_BYTES);
         batch.lost += state.missed - std::mem::replace(&mut self.missed, state.missed);
         let beat = std::mem::replace(&mut self.beats, state.beats) != state.beats;
         let greeting = self.greeting.take();

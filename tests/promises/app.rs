@@ -1,17 +1,13 @@
-//! Starts takpulse and speaks to it over a plain socket, so that nothing a client library does for
-//! us hides what is on the wire.
+//! Starts takpulse as its users do: a process with a `config.toml` in its directory.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-/// Long enough for the slowest machine; a promise kept takes milliseconds.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use crate::wire;
+pub use crate::wire::{Answer, Stream, wait_for};
 
 /// The binary under test: the static release binary under `tests/run`, else cargo's.
 pub fn binary() -> PathBuf {
@@ -108,14 +104,12 @@ impl App {
 
     /// Sends a request of these exact bytes and returns the whole answer.
     pub fn raw(&self, request: &[u8]) -> Answer {
-        let mut socket = self.connect();
-        socket.write_all(request).expect("the request is sent");
-        Answer::read(socket)
+        wire::raw(self.address, request)
     }
 
     /// `GET path`.
     pub fn get(&self, path: &str) -> Answer {
-        self.raw(format!("GET {path} HTTP/1.0\r\nHost: takpulse\r\n\r\n").as_bytes())
+        wire::get(self.address, path)
     }
 
     /// Opens `/stream` with this query (such as `?topics=alert`, or nothing).
@@ -125,18 +119,7 @@ impl App {
 
     /// As [`App::stream`], with more header lines, each ended by CRLF.
     pub fn stream_with(&self, query: &str, headers: &str) -> Stream {
-        let mut socket = self.connect();
-        // HTTP/1.0 gets the frames as they are, without chunks around them.
-        let request = format!("GET /stream{query} HTTP/1.0\r\nHost: takpulse\r\n{headers}\r\n");
-        socket.write_all(request.as_bytes()).expect("the request is sent");
-        Stream::open(socket)
-    }
-
-    /// A connection to it.
-    pub fn connect(&self) -> TcpStream {
-        let socket = TcpStream::connect(self.address).expect("takpulse accepts");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout is set");
-        socket
+        Stream::open(self.address, query, headers)
     }
 }
 
@@ -150,151 +133,10 @@ impl Drop for App {
     }
 }
 
-/// An HTTP answer, whole.
-#[derive(Debug)]
-pub struct Answer {
-    /// The status code.
-    pub status: u16,
-    /// The status line and header lines.
-    pub head: String,
-    /// The body.
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    fn read(mut socket: impl Read) -> Answer {
-        let mut bytes = Vec::new();
-        // A reset after the answer is the server's way to end a request that it refused half-way.
-        if let Err(why) = socket.read_to_end(&mut bytes) {
-            assert!(!bytes.is_empty(), "no answer: {why}");
-        }
-        let end = find(&bytes, b"\r\n\r\n").expect("the head ends") + 4;
-        let head = String::from_utf8(bytes[..end].to_vec()).expect("the head is text");
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-        Answer { status, head, body: bytes[end..].to_vec() }
-    }
-
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|why| panic!("{why}: {}", String::from_utf8_lossy(&self.body)))
-    }
-
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-/// One dispatched SSE event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Dispatched {
-    /// The event's name.
-    pub event: String,
-    /// Its data; several lines are joined by `\n`.
-    pub data: String,
-    /// Its id, when the frame has one.
-    pub id: Option<String>,
-}
-
-impl Dispatched {
-    /// The data as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.data).unwrap_or_else(|why| panic!("{why}: {}", self.data))
-    }
-}
-
-/// An open `/stream`.
-pub struct Stream {
-    reader: BufReader<TcpStream>,
-    /// The status line and header lines.
-    pub head: String,
-}
-
-impl Stream {
-    fn open(socket: TcpStream) -> Stream {
-        let mut reader = BufReader::new(socket);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(reader.read_line(&mut head).expect("a header line"), 0, "ended in {head:?}");
-        }
-        Stream { reader, head }
-    }
-
-    /// The next frame (comments and `retry:` too), up to and with its blank line; `None` at the end.
-    pub fn frame(&mut self) -> Option<String> {
-        let mut frame = String::new();
-        while !frame.ends_with("\n\n") {
-            match self.reader.read_line(&mut frame) {
-                Ok(0) => return None,
-                Ok(_) => {}
-                Err(why) => panic!("the stream is silent or broken: {why}, after {frame:?}"),
-            }
-        }
-        Some(frame)
-    }
-
-    /// The next event that a browser would dispatch; `None` at the end of the stream.
-    pub fn next(&mut self) -> Option<Dispatched> {
-        loop {
-            let frame = self.frame()?;
-            let field = |name: &str| {
-                frame.lines().filter_map(|line| line.strip_prefix(name)).collect::<Vec<_>>()
-            };
-            let data = field("data:");
-            if !data.is_empty() {
-                return Some(Dispatched {
-                    event: field("event:").join(""),
-                    data: data.join("\n"),
-                    id: field("id:").first().map(|id| (*id).to_owned()),
-                });
-            }
-        }
-    }
-
-    /// Reads on until an event's JSON satisfies `want`; returns it.
-    pub fn until(&mut self, what: &str, want: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        let mut last = String::new();
-        while Instant::now() < deadline {
-            let Some(event) = self.next() else { panic!("the stream ended before {what}: {last}") };
-            if event.event == "ping" {
-                continue;
-            }
-            let json = event.json();
-            if want(&json) {
-                return json;
-            }
-            last = event.data;
-        }
-        panic!("waited in vain for {what}; the last event: {last}")
-    }
-}
-
-/// Asks until there is an answer; panics when patience ends.
-pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Sends a signal to a process that the test started.
 pub fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
     assert!(status.is_ok_and(|status| status.success()), "signal {name} to {pid}");
-}
-
-/// Where a needle starts in a haystack.
-pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
 }
 
 /// Copies what a child prints into a text, on a thread that ends with the child.

@@ -4,4 +4,16 @@
 //! A test that needs a real server is ignored with the reason; `tests/run` installs the servers and
 //! runs every test.
 
+// How to start and speak to things.
 mod app;
+mod site;
+mod wire;
+
+// Promises.
+mod bad_input;
+mod bus;
+mod configuration;
+mod house;
+mod lifecycle;
+mod one_file;
+mod stream;

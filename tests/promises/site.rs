@@ -1,0 +1,80 @@
+//! The stream without collectors: hub and web server inside the test, fed by the test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use takpulse::bus::{Bus, MemoryBus};
+use takpulse::event::{Event, EventId, Topic};
+use takpulse::http::{self, Site};
+use takpulse::hub::{Hub, Limits};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::wire::{Stream, wait_for};
+
+/// A web server on a thread of its own, as the binary runs it; ends when dropped.
+pub struct LocalSite {
+    /// The hub, to be asked.
+    pub hub: Hub,
+    /// Where it listens.
+    pub address: SocketAddr,
+    shutdown: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl LocalSite {
+    /// Starts it with a ring of this size.
+    pub fn start(limits: Limits) -> LocalSite {
+        let hub = Hub::new(limits, 10_000);
+        let shutdown = CancellationToken::new();
+        let (tell, told) = mpsc::channel();
+        let (serving, stop) = (hub.clone(), shutdown.clone());
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                tell.send(listener.local_addr().expect("an address")).expect("told");
+                let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(16));
+                let routes = http::routes(Arc::new(Site { hub: serving, bus, collected: vec![] }));
+                let limits = http::Limits {
+                    connections: 10_000,
+                    header_timeout: Duration::from_secs(10),
+                    write_timeout: Duration::from_secs(3600),
+                };
+                http::serve(listener, routes, limits, stop).await;
+            });
+        });
+        let address = told.recv().expect("it listens");
+        LocalSite { hub, address, shutdown, thread: Some(thread) }
+    }
+
+    /// Adds an event.
+    pub fn push(&self, topic: &str, id: &str, data: &str) {
+        let topic = Topic::parse(topic).expect("a topic");
+        let id = EventId::parse(id).expect("an id");
+        self.hub.push(Arc::new(Event::encode(id, topic, "edge-1".into(), 0.0, data)));
+    }
+
+    /// Opens `/stream`, and returns when the hub counts the viewer.
+    pub fn stream(&self, query: &str, last_event_id: Option<&str>) -> Stream {
+        let header = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n"));
+        Stream::open(self.address, query, &header.unwrap_or_default())
+    }
+
+    /// Waits until this many viewers are connected.
+    pub fn wait_for_viewers(&self, count: usize) {
+        wait_for("the viewers", || (self.hub.viewers() == count).then_some(()));
+    }
+}
+
+impl Drop for LocalSite {
+    fn drop(&mut self) {
+        self.hub.close();
+        self.shutdown.cancel();
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
