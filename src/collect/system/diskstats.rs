@@ -69,7 +69,10 @@ mod tests {
                 "179 2 mmcblk0p2 1 2 3 4 5 6 7 8 9 10 11",
                 Some((179, 2, "mmcblk0p2", [3 * 512, 7 * 512])),
             ),
-            ("179 2 mmcblk0p2 1 2 3 4 5 6 7", Some((179, 2, "mmcblk0p2", [1536, 3584]))),
+            (
+                "179 2 mmcblk0p2 1 2 3 4 5 6 7",
+                Some((179, 2, "mmcblk0p2", [1536, 3584])),
+            ),
             ("179 2 mmcblk0p2 1 2 3 4 5 6", None),
             ("179 2", None),
             ("a b c d e f g h i j k", None),

@@ -86,7 +86,7 @@ fn unescape(text: &str) -> String {
 
 /// The byte that an escape at the beginning stands for, and what follows it.
 fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
-    let [b'\\', digits @ .., ] = text else {
+    let [b'\\', digits @ ..] = text else {
         return None;
     };
     let (digits, after) = digits.split_at_checked(3)?;
@@ -157,7 +157,9 @@ pub(super) fn under(mut mount: Mount, root: &Path) -> Option<Mount> {
 
 /// Where takpulse finds a mount point of the host whose files are under `root`.
 pub(super) fn reachable(root: &Path, point: &str) -> PathBuf {
-    let inside = Path::new(point).components().filter(|part| matches!(part, Component::Normal(_)));
+    let inside = Path::new(point)
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)));
     root.join(inside.collect::<PathBuf>())
 }
 
@@ -180,7 +182,10 @@ mod tests {
         assert_eq!(
             parse_line(line),
             Some(Mount {
-                number: DeviceNumber { major: 98, minor: 1 },
+                number: DeviceNumber {
+                    major: 98,
+                    minor: 1
+                },
                 root: "/a b".into(),
                 point: "/mnt/my disk\\\tx".into(),
                 filesystem: "ext3".into(),
@@ -292,10 +297,7 @@ mod tests {
 2 0 254:1 /containers/x/hosts /etc/hosts rw - ext4 /dev/vda1 rw",
             &["/ overlay", "/etc/hosts /dev/vda1"],
         );
-        check(
-            "1 0 0:61 / / rw - nfs server:/root rw",
-            &["/ server:/root"],
-        );
+        check("1 0 0:61 / / rw - nfs server:/root rw", &["/ server:/root"]);
         check("", &[]);
         check("\0garbage\n\n - - -", &[]);
     }

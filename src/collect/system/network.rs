@@ -72,7 +72,21 @@ fn parse_line(line: &str) -> Option<Interface> {
         .map_while(|figure| figure.parse().ok())
         .collect();
     // bytes packets errs drop fifo frame compressed multicast | bytes packets errs drop ...
-    let [rx, _, rx_errors, rx_dropped, _, _, _, _, tx, _, tx_errors, tx_dropped, ..] = figures[..]
+    let [
+        rx,
+        _,
+        rx_errors,
+        rx_dropped,
+        _,
+        _,
+        _,
+        _,
+        tx,
+        _,
+        tx_errors,
+        tx_dropped,
+        ..,
+    ] = figures[..]
     else {
         return None;
     };
@@ -101,9 +115,35 @@ fn up(dir: &Path) -> Option<bool> {
 /// Names (with any ending) of the inner wiring of containers and virtual machines, and of what the
 /// kernel puts there on its own. Bridges that somebody made (`br0`, `vmbr0`) are an uplink.
 const INSIDE: [&str; 30] = [
-    "azv", "bonding_masters", "cali", "cbr", "cilium", "cni", "docker", "dummy", "erspan",
-    "flannel", "fwbr", "fwln", "fwpr", "gre", "ifb", "ip6_vti", "ip6gre", "ip6tnl", "ip_vti",
-    "kube", "lxc", "lxdbr", "nodelocaldns", "podman", "sit", "teql", "tunl", "veth", "virbr",
+    "azv",
+    "bonding_masters",
+    "cali",
+    "cbr",
+    "cilium",
+    "cni",
+    "docker",
+    "dummy",
+    "erspan",
+    "flannel",
+    "fwbr",
+    "fwln",
+    "fwpr",
+    "gre",
+    "ifb",
+    "ip6_vti",
+    "ip6gre",
+    "ip6tnl",
+    "ip_vti",
+    "kube",
+    "lxc",
+    "lxdbr",
+    "nodelocaldns",
+    "podman",
+    "sit",
+    "teql",
+    "tunl",
+    "veth",
+    "virbr",
     "vnet",
 ];
 
@@ -158,7 +198,10 @@ Inter-|   Receive                                                |  Transmit
         };
         let full = " 0 0 0 0 0 0 0 9 0 0 0 0 0 0 0";
         assert_eq!(seen(&format!("wlan0:7{full}")), Some(("wlan0".into(), 7)));
-        assert_eq!(seen(&format!("eth0:1: 8{full}")), Some(("eth0:1".into(), 8)));
+        assert_eq!(
+            seen(&format!("eth0:1: 8{full}")),
+            Some(("eth0:1".into(), 8))
+        );
         for garbage in [
             "",
             "eth0",
@@ -178,16 +221,46 @@ Inter-|   Receive                                                |  Transmit
     #[test]
     fn interfaces_that_lead_out_are_shown_and_inner_wiring_is_not() {
         for name in [
-            "eth0", "enp3s0", "end0", "wlan0", "wlp2s0", "wwan0", "usb0", "ppp0", "tun0", "tap0",
-            "wg0", "tailscale0", "zt5u4uptmb", "br0", "vmbr0", "bond0", "eth0.10", "br-lan",
-            "br-1234567890ag", "bnep0",
+            "eth0",
+            "enp3s0",
+            "end0",
+            "wlan0",
+            "wlp2s0",
+            "wwan0",
+            "usb0",
+            "ppp0",
+            "tun0",
+            "tap0",
+            "wg0",
+            "tailscale0",
+            "zt5u4uptmb",
+            "br0",
+            "vmbr0",
+            "bond0",
+            "eth0.10",
+            "br-lan",
+            "br-1234567890ag",
+            "bnep0",
         ] {
             assert!(leads_out(name), "{name} leads out");
         }
         for name in [
-            "lo", "veth1a2b3c4", "docker0", "docker_gwbridge", "br-0f3c9a1b2d4e", "virbr0",
-            "vnet3", "cni0", "flannel.1", "cali12345", "ifb0", "dummy0", "tunl0", "sit0",
-            "lxcbr0", "podman1",
+            "lo",
+            "veth1a2b3c4",
+            "docker0",
+            "docker_gwbridge",
+            "br-0f3c9a1b2d4e",
+            "virbr0",
+            "vnet3",
+            "cni0",
+            "flannel.1",
+            "cali12345",
+            "ifb0",
+            "dummy0",
+            "tunl0",
+            "sit0",
+            "lxcbr0",
+            "podman1",
         ] {
             assert!(!leads_out(name), "{name} is inner wiring");
         }
@@ -195,9 +268,8 @@ Inter-|   Receive                                                |  Transmit
 
     #[test]
     fn the_hosts_interfaces_are_preferred_and_rates_follow() {
-        let line = |name: &str, rx: u64| {
-            format!("{HEADER}{name}: {rx} 0 0 0 0 0 0 0 50 0 0 0 0 0 0 0\n")
-        };
+        let line =
+            |name: &str, rx: u64| format!("{HEADER}{name}: {rx} 0 0 0 0 0 0 0 50 0 0 0 0 0 0 0\n");
         let root = tree(&[
             ("net/dev", &line("eth9", 1)),
             ("1/net/dev", &line("eth0", 1_000)),

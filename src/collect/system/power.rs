@@ -67,8 +67,17 @@ fn judge(supplies: &[Supply]) -> Power {
             .is_some_and(|status| status != "Unknown")
     });
     Power {
-        source: source(&batteries, &outside, any_is("Discharging"), any_is("Charging")),
-        battery_percent: mean(batteries.iter().filter_map(|battery| battery.capacity_percent)),
+        source: source(
+            &batteries,
+            &outside,
+            any_is("Discharging"),
+            any_is("Charging"),
+        ),
+        battery_percent: mean(
+            batteries
+                .iter()
+                .filter_map(|battery| battery.capacity_percent),
+        ),
         charging: known.then(|| any_is("Charging")),
         under_voltage: None,
     }

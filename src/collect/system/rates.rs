@@ -48,11 +48,7 @@ impl<K: Hash + Eq, const N: usize> Rates<K, N> {
 }
 
 /// One device's rates; nothing when any of its counters started over.
-fn per_second<const N: usize>(
-    before: &[u64; N],
-    now: &[u64; N],
-    seconds: f64,
-) -> Option<[u64; N]> {
+fn per_second<const N: usize>(before: &[u64; N], now: &[u64; N], seconds: f64) -> Option<[u64; N]> {
     if seconds <= 0.0 {
         return None;
     }
