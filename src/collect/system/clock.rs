@@ -22,16 +22,14 @@ const STA_NANO: i32 = 0x2000;
 pub(super) fn read() -> Option<Clock> {
     let mut timex = Timex::new();
     adjtimex(&mut timex).ok()?;
-    Some(judge(
-        timex.0.maxerror.into(),
-        timex.0.offset.into(),
-        timex.0.status,
-    ))
+    let timex = timex.0;
+    Some(judge(timex.maxerror, timex.offset, timex.status))
 }
 
 /// Reads the kernel's figures: the maximum error is in microseconds, the offset in whatever
-/// `status` says.
-fn judge(max_error_micros: i64, offset: i64, status: i32) -> Clock {
+/// `status` says. Both are narrower on 32-bit machines.
+fn judge(max_error_micros: impl Into<i64>, offset: impl Into<i64>, status: i32) -> Clock {
+    let (max_error_micros, offset) = (max_error_micros.into(), offset.into());
     let synchronized = max_error_micros < UNSYNCHRONIZED_MICROS;
     let per_ms = if status & STA_NANO == 0 { 1e3 } else { 1e6 };
     Clock {

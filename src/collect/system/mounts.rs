@@ -29,7 +29,7 @@ pub(super) struct Mount {
 }
 
 /// File systems on a disk that have no block device number of their own.
-const DISKS_WITHOUT_NUMBER: [&str; 5] = ["bcachefs", "btrfs", "nilfs2", "ubifs", "zfs"];
+const DISKS_WITHOUT_NUMBER: [&str; 4] = ["bcachefs", "btrfs", "ubifs", "zfs"];
 
 /// Images that are always full: snaps, live systems, CDs.
 const IMAGES: [&str; 4] = ["cramfs", "erofs", "iso9660", "squashfs"];

@@ -112,47 +112,52 @@ fn up(dir: &Path) -> Option<bool> {
     }
 }
 
-/// Names (with any ending) of the inner wiring of containers and virtual machines, and of what the
-/// kernel puts there on its own. Bridges that somebody made (`br0`, `vmbr0`) are an uplink.
-const INSIDE: [&str; 30] = [
+/// Beginnings of the names of the inner wiring of containers and virtual machines. Bridges that
+/// somebody made (`br0`, `vmbr0`) are not among them: they are an uplink.
+const INSIDE: [&str; 17] = [
     "azv",
-    "bonding_masters",
-    "cali",
-    "cbr",
-    "cilium",
-    "cni",
+    "cilium_",
+    "cni-podman",
     "docker",
-    "dummy",
-    "erspan",
-    "flannel",
+    "flannel.",
     "fwbr",
     "fwln",
     "fwpr",
-    "gre",
-    "ifb",
-    "ip6_vti",
-    "ip6gre",
-    "ip6tnl",
-    "ip_vti",
-    "kube",
+    "incusbr",
+    "kube-",
     "lxc",
     "lxdbr",
     "nodelocaldns",
     "podman",
-    "sit",
-    "teql",
-    "tunl",
     "veth",
     "virbr",
     "vnet",
 ];
 
+/// What the kernel and its modules put there on their own, with a number behind it: a VPN may well
+/// be called `site-b`.
+const NUMBERED: [&str; 12] = [
+    "cbr", "cni", "dummy", "erspan", "gre", "gretap", "ifb", "ip6_vti", "ip6tnl", "sit", "teql",
+    "tunl",
+];
+
 /// Whether traffic on it leaves or enters the box: ethernet, Wi-Fi, mobile, VPN.
 fn leads_out(name: &str) -> bool {
-    let docker_bridge = name
-        .strip_prefix("br-")
-        .is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    name != "lo" && !docker_bridge && !INSIDE.iter().any(|inside| name.starts_with(inside))
+    let inside = INSIDE.iter().any(|prefix| name.starts_with(prefix));
+    let numbered = NUMBERED.iter().any(|prefix| {
+        let number = name.strip_prefix(prefix).unwrap_or_default();
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    // Docker's networks and Calico's containers.
+    let hashed = is_hash(name, "br-", 12) || is_hash(name, "cali", 11);
+    name != "lo" && !inside && !numbered && !hashed
+}
+
+/// Whether a name is `prefix` and so many hexadecimal digits.
+fn is_hash(name: &str, prefix: &str, digits: usize) -> bool {
+    name.strip_prefix(prefix).is_some_and(|hash| {
+        hash.len() == digits && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 #[cfg(test)]
@@ -220,48 +225,15 @@ Inter-|   Receive                                                |  Transmit
 
     #[test]
     fn interfaces_that_lead_out_are_shown_and_inner_wiring_is_not() {
-        for name in [
-            "eth0",
-            "enp3s0",
-            "end0",
-            "wlan0",
-            "wlp2s0",
-            "wwan0",
-            "usb0",
-            "ppp0",
-            "tun0",
-            "tap0",
-            "wg0",
-            "tailscale0",
-            "zt5u4uptmb",
-            "br0",
-            "vmbr0",
-            "bond0",
-            "eth0.10",
-            "br-lan",
-            "br-1234567890ag",
-            "bnep0",
-        ] {
+        let outward = "eth0 enp3s0 end0 eth0.10 wlan0 wlp2s0 wwan0 usb0 ppp0 bnep0 bond0 \
+                       tun0 tap0 wg0 tailscale0 zt5u4uptmb br0 vmbr0 br-lan br-1234567890ag \
+                       site-b green california sit";
+        for name in outward.split_whitespace() {
             assert!(leads_out(name), "{name} leads out");
         }
-        for name in [
-            "lo",
-            "veth1a2b3c4",
-            "docker0",
-            "docker_gwbridge",
-            "br-0f3c9a1b2d4e",
-            "virbr0",
-            "vnet3",
-            "cni0",
-            "flannel.1",
-            "cali12345",
-            "ifb0",
-            "dummy0",
-            "tunl0",
-            "sit0",
-            "lxcbr0",
-            "podman1",
-        ] {
+        let inner = "lo veth1a2b3c4 docker0 docker_gwbridge br-0f3c9a1b2d4e virbr0 vnet3 cni0 \
+                     cni-podman0 podman1 flannel.1 cali0123456789a lxcbr0 ifb0 dummy0 tunl0 sit0";
+        for name in inner.split_whitespace() {
             assert!(!leads_out(name), "{name} is inner wiring");
         }
     }

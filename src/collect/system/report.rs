@@ -254,6 +254,80 @@ mod tests {
     }
 
     #[test]
+    fn every_field_is_on_the_wire_under_its_contracted_name() {
+        let stall = || {
+            Some(Stall {
+                some_avg10_percent: 1.5,
+                full_avg10_percent: Some(0.5),
+            })
+        };
+        let report = SystemMetrics {
+            host: Some(Host {
+                name: Some("van-1".into()),
+                os: Some("Debian".into()),
+                kernel: Some("6.12".into()),
+                arch: Some("aarch64".into()),
+                uptime_seconds: Some(60),
+            }),
+            cpu: Some(Cpu {
+                percent: Some(12.5),
+                per_core_percent: vec![10.0, 15.0],
+                cores: Some(2),
+                load_average: Some([0.5, 0.25, 0.1]),
+            }),
+            memory: Some(Memory {
+                total_bytes: 4,
+                used_bytes: 1,
+                available_bytes: 3,
+                percent: 25.0,
+                swap_total_bytes: 2,
+                swap_used_bytes: 1,
+                swap_percent: Some(50.0),
+            }),
+            disks: Some(vec![Disk {
+                mount: "/".into(),
+                device: "/dev/mmcblk0p2".into(),
+                filesystem: "ext4".into(),
+                total_bytes: 4,
+                available_bytes: 1,
+                percent: 75.0,
+                read_only: false,
+                read_bytes_per_s: Some(1),
+                write_bytes_per_s: Some(2),
+            }]),
+            network: Some(vec![Interface {
+                interface: "eth0".into(),
+                up: Some(true),
+                rx_bytes_per_s: Some(1),
+                tx_bytes_per_s: Some(2),
+                ..Interface::default()
+            }]),
+            temperatures: Some(vec![Temperature {
+                label: "cpu_thermal".into(),
+                celsius: 48.3,
+            }]),
+            pressure: Some(Pressure {
+                cpu: stall(),
+                memory: stall(),
+                io: stall(),
+            }),
+            power: Some(Power {
+                source: Some(PowerSource::Battery),
+                battery_percent: Some(80.0),
+                charging: Some(false),
+                under_voltage: Some(false),
+            }),
+            clock: Some(Clock {
+                synchronized: true,
+                max_error_ms: Some(250.5),
+                offset_ms: Some(-1.25),
+            }),
+            message: Some("out of order".into()),
+        };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&report).expect("a plain struct"));
+    }
+
+    #[test]
     fn a_percentage_is_rounded_and_never_made_up() {
         for (part, whole, expected) in [
             (1, 3, Some(33.3)),
