@@ -327,14 +327,15 @@ mod tests {
         };
         let container = "1 0 0:60 / / rw - overlay overlay rw\n\
                          2 1 8:1 /docker/x/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n\
-                         3 1 8:2 / /media rw - ext4 /dev/sdb1 rw\n";
+                         3 1 8:2 / /data rw - ext4 /dev/sdb1 rw\n";
         assert_eq!(
             named(container, &[700, 700, 700]),
-            ["/ /dev/sda1", "/media /dev/sdb1"]
+            ["/ /dev/sda1", "/data /dev/sdb1"],
+            "/data is a whole disk, not a part of one"
         );
         assert_eq!(
             named(container, &[700, 800, 900]),
-            ["/ overlay", "/etc/hosts /dev/sda1", "/media /dev/sdb1"]
+            ["/ overlay", "/data /dev/sdb1", "/etc/hosts /dev/sda1"]
         );
     }
 }
