@@ -88,18 +88,11 @@ impl Disks {
 /// Reads the host's mounts: those of its first process, or else takpulse's own. An ordinary user
 /// may not read the former, and outside of containers the latter are the same.
 fn read_mounts(host: &HostConfig) -> Option<Vec<Mount>> {
-    let read = |process: &str| {
-        let text = fs::read(host.proc.join(process).join("mountinfo")).ok()?;
-        Some(mounts::parse(&String::from_utf8_lossy(&text)))
-    };
-    read("1").or_else(|| {
-        let own = read("self")?;
-        Some(
-            own.into_iter()
-                .filter_map(|mount| mounts::under(mount, &host.root))
-                .collect(),
-        )
-    })
+    let text = ["1/mountinfo", "self/mountinfo"]
+        .into_iter()
+        .find_map(|file| fs::read(host.proc.join(file)).ok())?;
+    let mounts = mounts::parse(&String::from_utf8_lossy(&text));
+    Some(mounts::as_the_host_sees_them(mounts, &host.root))
 }
 
 /// Asks the file system; absent when it cannot be reached, or has no size.

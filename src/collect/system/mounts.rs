@@ -147,9 +147,20 @@ fn preference(mount: &Mount) -> (bool, bool, usize, &str) {
     (not_root, part, mount.point.len(), &mount.point)
 }
 
-/// A mount as seen from takpulse's own place, for when the host's own list cannot be read: only
-/// what lies under `root`, the directory where the host's files are, is the host's.
-pub(super) fn under(mut mount: Mount, root: &Path) -> Option<Mount> {
+/// Tells a container's list of mounts from the host's: it has a mount at `root`, the directory
+/// where the host's files are, and only what lies there is the host's.
+pub(super) fn as_the_host_sees_them(mounts: Vec<Mount>, root: &Path) -> Vec<Mount> {
+    let from_inside = mounts.iter().any(|mount| Path::new(&mount.point) == root);
+    if !from_inside {
+        return mounts;
+    }
+    mounts
+        .into_iter()
+        .filter_map(|mount| under(mount, root))
+        .collect()
+}
+
+fn under(mut mount: Mount, root: &Path) -> Option<Mount> {
     let inside = Path::new(&mount.point).strip_prefix(root).ok()?;
     mount.point = Path::new("/").join(inside).to_str()?.to_owned();
     Some(mount)
@@ -304,20 +315,17 @@ mod tests {
 
     #[test]
     fn the_hosts_mounts_are_found_from_inside_a_container() {
-        let seen = |line: &str| {
-            parse_line(line)
-                .and_then(|mount| under(mount, Path::new("/host")))
+        let seen = |points: &[&str]| {
+            let line = |point| format!("1 0 8:1 / {point} rw - ext4 /dev/sda1 rw\n");
+            let list: String = points.iter().map(line).collect();
+            as_the_host_sees_them(parse(&list), Path::new("/host"))
+                .into_iter()
                 .map(|mount| mount.point)
+                .collect::<Vec<_>>()
         };
-        for (point, expected) in [
-            ("/host", Some("/")),
-            ("/host/boot", Some("/boot")),
-            ("/hostile", None),
-            ("/", None),
-        ] {
-            let line = format!("1 0 8:1 / {point} rw - ext4 /dev/sda1 rw");
-            assert_eq!(seen(&line).as_deref(), expected, "{point}");
-        }
+        let from_inside = ["/", "/etc/hosts", "/host", "/host/boot", "/hostile"];
+        assert_eq!(seen(&from_inside), ["/", "/boot"]);
+        assert_eq!(seen(&["/", "/boot"]), ["/", "/boot"], "the host's own list");
         for (root, point, expected) in [
             ("/", "/", "/"),
             ("/", "/boot", "/boot"),
