@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::bus::{Bus, MemoryBus};
 use crate::collect::docker::DockerCollector;
@@ -45,6 +45,7 @@ impl App {
     /// # Errors
     /// The address cannot be had.
     pub async fn bind(config: Config) -> Result<App, StartError> {
+        raise_file_limit();
         let listen = config.http.listen;
         let listener = TcpListener::bind(listen).await.map_err(|why| StartError::Listen {
             listen,
@@ -96,6 +97,16 @@ impl App {
         let serving = http::serve(listener, routes, limits_of(&config.http), shutdown);
         tokio::join!(serving, closing, collectors.watch());
         info!("takpulse has ended");
+    }
+}
+
+/// A connection is a file, and the customary soft limit of 1,024 is for programs that use select().
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(why) = setrlimit(Resource::Nofile, raised) {
+        warn!(%why, "the limit of open files stays as it is; fewer connections may fit");
     }
 }
 

@@ -15,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -55,6 +55,9 @@ const MAX_HEADER_FIELDS: usize = 1000;
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// For connections to end by themselves at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
+/// For a refused client to read why, and what it may still send meanwhile.
+const PARTING: Duration = Duration::from_secs(1);
+const MOST_UNREAD_BYTES: u64 = 1 << 20;
 /// After accept failed (no file descriptor left, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -66,6 +69,7 @@ where
 {
     inherit_options(&listener);
     let permits = Arc::new(Semaphore::new(limits.connections));
+    let refusals = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     let service = Arc::new(TowerToHyperService::new(warp::service(routes)));
     let accept = async {
@@ -74,12 +78,12 @@ where
             match listener.accept().await {
                 Ok((socket, peer)) => {
                     failing = false;
-                    let Ok(permit) = permits.clone().try_acquire_owned() else {
-                        turn_away(&socket, limits.connections);
-                        continue;
-                    };
-                    let connection = Connection { socket, peer, limits, permit };
-                    connections.spawn(connection.run(service.clone(), shutdown.clone()));
+                    if let Ok(permit) = permits.clone().try_acquire_owned() {
+                        let connection = Connection { socket, peer, limits, permit };
+                        connections.spawn(connection.run(service.clone(), shutdown.clone()));
+                    } else if let Ok(permit) = refusals.clone().try_acquire_owned() {
+                        connections.spawn(turn_away(socket, limits.connections, permit));
+                    }
                 }
                 Err(why) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -108,11 +112,22 @@ fn inherit_options(listener: &TcpListener) {
     }
 }
 
-/// Says "later" without waiting for the client: one write into an empty socket buffer.
-fn turn_away(socket: &TcpStream, connections: usize) {
+/// Says "later" to one connection too many; as many again are told, and the rest just cut.
+async fn turn_away(mut socket: TcpStream, connections: usize, _permit: OwnedSemaphorePermit) {
     let message = format!("{connections} connections are open already; try again later");
     let answer = ApiError::busy("too_many_connections", message).to_bytes();
+    // One write into an empty socket buffer: there is no client to wait for.
     let _gone = socket.try_write(&answer);
+    part(&mut socket).await;
+}
+
+/// Ends a connection so that the client can read what it was told: closing with unread bytes in our
+/// buffer would reset it instead.
+async fn part(socket: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    if socket.shutdown().await.is_ok() {
+        let mut unread = socket.take(MOST_UNREAD_BYTES);
+        let _late = timeout(PARTING, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await;
+    }
 }
 
 struct Connection {
@@ -160,10 +175,14 @@ impl Connection {
         }
         let parts = connection.into_parts();
         let mut socket = parts.io.into_inner();
-        if outcome.is_err_and(|why| why.is_timeout()) && !parts.read_buf.is_empty() {
+        if outcome.as_ref().is_err_and(|why| why.is_timeout()) && !parts.read_buf.is_empty() {
             let _gone = socket.write_all(&ApiError::header_timeout().to_bytes()).await;
         }
-        let _gone = socket.shutdown().await;
+        if outcome.is_ok() {
+            let _gone = socket.shutdown().await;
+        } else {
+            part(&mut socket).await;
+        }
     }
 }
 

@@ -3,7 +3,11 @@
 
 use std::process::Stdio;
 
+use takpulse::hub::Limits;
+
 use crate::app::{self, App};
+use crate::site::LocalSite;
+use crate::wire;
 
 #[test]
 fn a_fresh_start_without_any_file_shows_all_three_topics() {
@@ -28,11 +32,12 @@ fn a_fresh_start_without_any_file_shows_all_three_topics() {
 
 #[test]
 fn readiness_waits_for_every_collector() {
-    // A directory as socket path is there but never answers; the others are off.
-    let app = App::start(
-        "[collect.system]\nenabled = false\n[collect.docker]\nenabled = false\n[collect.tak]\nenabled = false\n",
-    );
-    assert_eq!(app.get("/readyz").status, 200, "nothing to wait for");
+    let site = LocalSite::start(Limits { events: 10, bytes: 1 << 20 });
+    let answer = wire::get(site.address, "/readyz");
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (503, Some("not_ready")));
+    assert!(answer.json()["error"]["message"].to_string().contains("system_metrics"));
+    site.push("system_metrics", "1", "{}");
+    assert_eq!(wire::get(site.address, "/readyz").status, 200);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct LocalSite {
 }
 
 impl LocalSite {
-    /// Starts it with a ring of this size.
+    /// Starts it with a ring of this size. It waits for `system_metrics` to be ready.
     pub fn start(limits: Limits) -> LocalSite {
         let hub = Hub::new(limits, 10_000);
         let shutdown = CancellationToken::new();
@@ -37,7 +37,11 @@ impl LocalSite {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
                 tell.send(listener.local_addr().expect("an address")).expect("told");
                 let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(16));
-                let routes = http::routes(Arc::new(Site { hub: serving, bus, collected: vec![] }));
+                let routes = http::routes(Arc::new(Site {
+                    hub: serving,
+                    bus,
+                    collected: vec![Topic::SystemMetrics],
+                }));
                 let limits = http::Limits {
                     connections: 10_000,
                     header_timeout: Duration::from_secs(10),
