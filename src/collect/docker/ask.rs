@@ -11,9 +11,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// So many questions are with the engine at once.
 const AT_ONCE: usize = 8;
 
-/// One question is given up after this.
-const EACH: Duration = Duration::from_secs(2);
-
 /// All of them together are given up after this.
 const TOGETHER: Duration = Duration::from_secs(4);
 
@@ -28,9 +25,12 @@ pub enum Answer<T> {
     Nothing,
 }
 
-/// Waits for one answer.
-pub async fn one<T>(question: impl Future<Output = Result<T, Error>>) -> Answer<T> {
-    match timeout(EACH, question).await {
+/// Waits for one answer, this long at the most.
+pub async fn one<T>(
+    patience: Duration,
+    question: impl Future<Output = Result<T, Error>>,
+) -> Answer<T> {
+    match timeout(patience, question).await {
         Ok(Ok(said)) => Answer::Said(said),
         Ok(Err(Error::DockerResponseServerError {
             status_code: 404, ..
@@ -91,13 +91,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn those_that_hang_take_nothing_from_the_others() {
+        const EACH: Duration = Duration::from_secs(1);
         let question = async |hangs: bool| {
             if hangs {
                 std::future::pending::<()>().await;
             }
             Ok("figures")
         };
-        let questions = (0..100).map(|number| one(question(number % 5 == 0)));
+        let questions = (0..100).map(|number| one(EACH, question(number % 5 == 0)));
         let started = Instant::now();
         let answers = all(questions.collect()).await;
         assert_eq!(started.elapsed(), TOGETHER);

@@ -16,8 +16,7 @@ pub struct Details {
     pub state: String,
     /// When it was last started, in Unix seconds.
     pub started_at: Option<f64>,
-    /// Whether it has a memory limit of its own.
-    pub memory_limited: bool,
+    memory_limited: bool,
     restart_count: Option<u64>,
     exit_code: Option<i64>,
     health: Option<String>,
@@ -45,6 +44,13 @@ impl Details {
                 })
                 .map(|health| health.to_string()),
         }
+    }
+}
+
+impl Details {
+    /// Whether it has a memory limit of its own (the engine reports the host's memory otherwise).
+    pub fn is_memory_limited(&self) -> bool {
+        self.memory_limited
     }
 }
 

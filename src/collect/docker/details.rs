@@ -2,11 +2,16 @@
 //! time, and it only changes when something happens to the container.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::Listed;
 use super::ask::{self, Answer};
 use super::connect::Engine;
 use super::containers::{Details, listed_state};
+
+/// An engine that holds on to one container (20.10 does while it is paused amid a health check) must
+/// not make the others late.
+const PATIENCE: Duration = Duration::from_millis(700);
 
 /// The details of all containers, by full id.
 #[derive(Debug, Default)]
@@ -53,6 +58,6 @@ async fn inspect(engine: Engine, id: String, state: String) -> (String, Answer<D
         let said = engine.docker.inspect_container(&id, None).await?;
         Ok(Details::of(state, &said))
     };
-    let answer = ask::one(question).await;
+    let answer = ask::one(PATIENCE, question).await;
     (id, answer)
 }

@@ -2,13 +2,15 @@
 //! there at all.
 //!
 //! The list is read each time. What only `inspect` knows is kept until an event says that it
-//! changed, and figures younger than a second are kept too, so that a container in a restart loop
-//! does not make the collector busy with all the others.
+//! changed, and figures are read by the clock and not for every event, so that a container in a
+//! restart loop does not make the collector busy with all the others.
 //!
 //! Architecture invariant: only this folder knows bollard. It asks and never acts: every request is
 //! a GET.
 
 use std::collections::HashMap;
+use std::mem;
+use std::time::Duration;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -37,6 +39,9 @@ use readings::Readings;
 pub use report::{Container, DockerStatus, EngineStatus, Figures, Status, Totals};
 use watch::Watch;
 
+/// The clock asks for new figures, save for those that are younger than this.
+const FRESH: Duration = Duration::from_millis(900);
+
 /// The engine's list, by full id.
 type Listed = HashMap<String, ContainerSummary>;
 
@@ -50,6 +55,10 @@ pub struct DockerCollector {
     engine: Option<Engine>,
     details: KnownDetails,
     readings: Readings,
+    /// How old figures may become before an event's reading refreshes them too.
+    interval: Duration,
+    /// Whether this reading was asked for by a change, and not by the clock.
+    woken: bool,
 }
 
 impl DockerCollector {
@@ -61,7 +70,9 @@ impl DockerCollector {
             session: 0,
             engine: None,
             details: KnownDetails::default(),
-            readings: Readings::default(),
+            readings: Readings::new(),
+            interval: config.schedule.interval,
+            woken: false,
         }
     }
 
@@ -86,8 +97,13 @@ impl DockerCollector {
         };
         let mut listed = list(&engine).await?;
         self.details.refresh(&engine, &mut listed).await;
+        let age = if mem::take(&mut self.woken) {
+            self.interval
+        } else {
+            FRESH
+        };
         self.readings
-            .refresh(&engine, &mut listed, &self.details)
+            .refresh(&engine, &mut listed, &self.details, age)
             .await;
         let containers = self.containers(&listed);
         let status = DockerStatus {
@@ -133,8 +149,9 @@ impl Collector for DockerCollector {
     async fn changed(&mut self) {
         tokio::select! {
             () = self.watch.changed() => {}
-            () = self.readings.rates_due() => {}
+            () = self.readings.changed() => {}
         }
+        self.woken = true;
     }
 }
 
