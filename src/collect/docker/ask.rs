@@ -32,9 +32,7 @@ pub async fn one<T>(
 ) -> Answer<T> {
     match timeout(patience, question).await {
         Ok(Ok(said)) => Answer::Said(said),
-        Ok(Err(Error::DockerResponseServerError {
-            status_code: 404, ..
-        })) => Answer::Gone,
+        Ok(Err(Error::DockerResponseServerError { status_code: 404, .. })) => Answer::Gone,
         Ok(Err(_)) | Err(_) => Answer::Nothing,
     }
 }
@@ -102,9 +100,7 @@ mod tests {
         let started = Instant::now();
         let answers = all(questions.collect()).await;
         assert_eq!(started.elapsed(), TOGETHER);
-        let said = answers
-            .iter()
-            .filter(|answer| matches!(answer, Answer::Said("figures")));
+        let said = answers.iter().filter(|answer| matches!(answer, Answer::Said("figures")));
         assert!(said.count() > 50);
     }
 }

@@ -47,10 +47,7 @@ impl Address {
     /// Reads `unix:///path`, `/path`, `tcp://host:port` or `http://host:port`.
     pub fn parse(text: &str) -> Address {
         let text = text.trim();
-        if let Some(path) = text
-            .strip_prefix("unix://")
-            .or(text.starts_with('/').then_some(text))
-        {
+        if let Some(path) = text.strip_prefix("unix://").or(text.starts_with('/').then_some(text)) {
             return Address::Socket(path.into());
         }
         match text.strip_prefix("tcp://").or(text.strip_prefix("http://")) {
@@ -142,11 +139,7 @@ pub async fn connect(address: &Address) -> Result<Engine, Fault> {
         Some(version) => speaking(docker, version),
         None => docker,
     };
-    Ok(Engine {
-        docker,
-        version: said.version,
-        api_version: agreed,
-    })
+    Ok(Engine { docker, version: said.version, api_version: agreed })
 }
 
 /// The newest version that both sides know. `None`: the engine doesn't say, so ask unversioned.
@@ -184,15 +177,12 @@ fn prefixed(uri: &Uri, prefix: &str) -> Option<Uri> {
 pub fn user_name() -> String {
     let uid = std::fs::metadata("/proc/self").map(|me| me.uid()).ok();
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    uid.and_then(|uid| account(&accounts, uid))
-        .unwrap_or_else(|| "takpulse".to_owned())
+    uid.and_then(|uid| account(&accounts, uid)).unwrap_or_else(|| "takpulse".to_owned())
 }
 
 fn account(accounts: &str, uid: u32) -> Option<String> {
     let uid = uid.to_string();
-    let line = accounts
-        .lines()
-        .find(|line| line.split(':').nth(2) == Some(&uid))?;
+    let line = accounts.lines().find(|line| line.split(':').nth(2) == Some(&uid))?;
     line.split(':').next().map(str::to_owned)
 }
 
@@ -237,12 +227,7 @@ mod tests {
         ];
         check(Some("unix:///a"), &[host, home], &everywhere, "/a");
         check(None, &[host, home], &everywhere, "tcp://b:1");
-        check(
-            None,
-            &[("DOCKER_HOST", "")],
-            &everywhere,
-            "/var/run/docker.sock",
-        );
+        check(None, &[("DOCKER_HOST", "")], &everywhere, "/var/run/docker.sock");
         for first in 0..everywhere.len() {
             check(None, &[home], &everywhere[first..], everywhere[first]);
         }
@@ -260,19 +245,13 @@ mod tests {
             (Some("banana"), None, None),
             (None, None, None),
         ] {
-            assert_eq!(
-                agree(newest, oldest).as_deref(),
-                agreed,
-                "{newest:?} {oldest:?}"
-            );
+            assert_eq!(agree(newest, oldest).as_deref(), agreed, "{newest:?} {oldest:?}");
         }
     }
 
     #[test]
     fn the_version_is_put_before_the_path_and_the_rest_stays() {
-        let uri: Uri = "unix://2f61/containers/json?all=true"
-            .parse()
-            .expect("an URI");
+        let uri: Uri = "unix://2f61/containers/json?all=true".parse().expect("an URI");
         assert_eq!(
             prefixed(&uri, "/v1.41").expect("an URI").to_string(),
             "unix://2f61/v1.41/containers/json?all=true"

@@ -33,9 +33,7 @@ impl Details {
                 .and_then(|state| state.started_at.as_deref())
                 .and_then(unix_seconds),
             memory_limited: limit.is_some_and(|bytes| bytes > 0),
-            restart_count: inspected
-                .restart_count
-                .and_then(|count| u64::try_from(count).ok()),
+            restart_count: inspected.restart_count.and_then(|count| u64::try_from(count).ok()),
             exit_code: at_work.and_then(|state| state.exit_code),
             health: at_work
                 .and_then(|state| state.health.as_ref()?.status)
@@ -56,10 +54,7 @@ impl Details {
 
 /// The state as the list tells it, such as `running`; empty when it doesn't.
 pub fn listed_state(listed: &ContainerSummary) -> String {
-    listed
-        .state
-        .map(|state| state.to_string())
-        .unwrap_or_default()
+    listed.state.map(|state| state.to_string()).unwrap_or_default()
 }
 
 /// One container, without figures.
@@ -76,9 +71,7 @@ pub fn container(listed: &ContainerSummary, details: Option<&Details>) -> Contai
         health: health(&state, &status, details),
         restart_count: details.and_then(|details| details.restart_count),
         started_at: details.and_then(|details| details.started_at),
-        exit_code: details
-            .and_then(|details| details.exit_code)
-            .filter(|_| ended),
+        exit_code: details.and_then(|details| details.exit_code).filter(|_| ended),
         project: label("com.docker.compose.project"),
         service: label("com.docker.compose.service"),
         ports: ports(listed.ports.as_deref().unwrap_or_default()),
@@ -126,9 +119,7 @@ fn health(state: &str, status: &str, details: Option<&Details>) -> Option<String
         ("(unhealthy)", "unhealthy"),
         ("(health: starting)", "starting"),
     ];
-    let told = SENTENCES
-        .iter()
-        .find(|(ending, _)| status.ends_with(ending));
+    let told = SENTENCES.iter().find(|(ending, _)| status.ends_with(ending));
     match (told, state) {
         (Some((_, health)), _) => Some((*health).to_owned()),
         (None, "paused") => details.and_then(|details| details.health.clone()),
@@ -142,13 +133,7 @@ fn ports(listed: &[PortSummary]) -> Vec<String> {
     let mut ports: Vec<&PortSummary> = listed.iter().collect();
     let key = |port: &PortSummary| {
         let is_v6 = port.ip.as_deref().is_some_and(|ip| ip.contains(':'));
-        (
-            port.private_port,
-            port.public_port,
-            port.typ,
-            is_v6,
-            port.ip.clone(),
-        )
+        (port.private_port, port.public_port, port.typ, is_v6, port.ip.clone())
     };
     ports.sort_by_key(|port| key(port));
     ports.dedup_by(|later, earlier| is_twin(earlier, later));

@@ -38,14 +38,12 @@ impl Fault {
         match error {
             Error::SocketNotFoundError(_) => Fault::Missing,
             Error::RequestTimeoutError => Fault::Silent,
-            Error::DockerResponseServerError {
-                status_code: 401 | 403,
-                message,
-            } => Fault::Refuses(one_line(message)),
-            Error::DockerResponseServerError {
-                status_code,
-                message,
-            } => Fault::Odd(format!("{status_code} {}", one_line(message))),
+            Error::DockerResponseServerError { status_code: 401 | 403, message } => {
+                Fault::Refuses(one_line(message))
+            }
+            Error::DockerResponseServerError { status_code, message } => {
+                Fault::Odd(format!("{status_code} {}", one_line(message)))
+            }
             Error::JsonDataError { message, .. } => Fault::Odd(message.clone()),
             Error::JsonSerdeError { err } => Fault::Odd(err.to_string()),
             other => io_kind(other).map_or_else(|| Fault::Broken(deepest(other)), Fault::of_io),
@@ -153,16 +151,11 @@ mod tests {
     use super::*;
 
     fn server(status_code: u16, message: &str) -> Error {
-        Error::DockerResponseServerError {
-            status_code,
-            message: message.into(),
-        }
+        Error::DockerResponseServerError { status_code, message: message.into() }
     }
 
     fn io(kind: ErrorKind) -> Error {
-        Error::IOError {
-            err: io::Error::from(kind),
-        }
+        Error::IOError { err: io::Error::from(kind) }
     }
 
     #[test]
@@ -218,19 +211,15 @@ mod tests {
                 "gave an answer that takpulse cannot read (500 out of order): see journalctl -u docker",
             ),
             (
-                Error::JsonDataError {
-                    message: "garbage".into(),
-                    column: 1,
-                },
+                Error::JsonDataError { message: "garbage".into(), column: 1 },
                 None,
                 "cannot read (garbage)",
             ),
         ] {
             let (got, text) = match Fault::of(&error).report(&unix) {
-                Ok(report) => (
-                    Some(report.engine.status),
-                    report.engine.message.unwrap_or_default(),
-                ),
+                Ok(report) => {
+                    (Some(report.engine.status), report.engine.message.unwrap_or_default())
+                }
                 Err(CollectError(text)) => (None, text),
             };
             assert_eq!(got, status, "{error:?}");

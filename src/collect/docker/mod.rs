@@ -97,14 +97,8 @@ impl DockerCollector {
         };
         let mut listed = list(&engine).await?;
         self.details.refresh(&engine, &mut listed).await;
-        let age = if mem::take(&mut self.woken) {
-            self.interval
-        } else {
-            FRESH
-        };
-        self.readings
-            .refresh(&engine, &mut listed, &self.details, age)
-            .await;
+        let age = if mem::take(&mut self.woken) { self.interval } else { FRESH };
+        self.readings.refresh(&engine, &mut listed, &self.details, age).await;
         let containers = self.containers(&listed);
         let status = DockerStatus {
             engine: engine.status(),
@@ -161,8 +155,5 @@ async fn list(engine: &Engine) -> Result<Listed, Fault> {
         .await
         .map_err(|_| Fault::Silent)?
         .map_err(|why| Fault::of(&why))?;
-    Ok(listed
-        .into_iter()
-        .filter_map(|summary| Some((summary.id.clone()?, summary)))
-        .collect())
+    Ok(listed.into_iter().filter_map(|summary| Some((summary.id.clone()?, summary))).collect())
 }

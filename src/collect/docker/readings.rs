@@ -135,9 +135,7 @@ impl Readings {
     /// Those that run, have no figures of this age, and are not being asked already.
     fn due(&self, listed: &Listed, age: Duration) -> Vec<String> {
         let running = listed.iter().filter(|(_, listed)| runs(listed));
-        let unasked = running
-            .map(|(id, _)| id)
-            .filter(|id| !self.asked.contains(*id));
+        let unasked = running.map(|(id, _)| id).filter(|id| !self.asked.contains(*id));
         unasked
             .filter(|id| {
                 let known = self.known.get(*id);
@@ -180,9 +178,7 @@ impl Readings {
         let before = known
             .filter(|before| before.started_at == question.started_at)
             .and_then(|before| before.sample.as_ref());
-        let figures = sample
-            .as_ref()
-            .map(|sample| sample.figures(before, question.memory_limited));
+        let figures = sample.as_ref().map(|sample| sample.figures(before, question.memory_limited));
         let reading = Reading {
             asked_at: question.asked_at,
             is_first: before.is_none() && sample.is_some(),
@@ -209,10 +205,7 @@ fn runs(listed: &ContainerSummary) -> bool {
 
 async fn stats(engine: &Engine, id: &str) -> Result<Option<Sample>, bollard::errors::Error> {
     // One-shot: the engine does not wait for a second reading of its own.
-    let options = StatsOptionsBuilder::default()
-        .stream(false)
-        .one_shot(true)
-        .build();
+    let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
     let mut said = engine.docker.stats(id, Some(options));
     let stats = said.next().await.transpose()?;
     Ok(stats.and_then(|stats| Sample::of(Instant::now(), &stats)))

@@ -204,11 +204,7 @@ mod tests {
         let container = |state: &str, cpu_percent, memory_bytes| Container {
             state: state.into(),
             running: state == "running",
-            figures: Figures {
-                cpu_percent,
-                memory_bytes,
-                ..Figures::default()
-            },
+            figures: Figures { cpu_percent, memory_bytes, ..Figures::default() },
             ..Container::default()
         };
         let sick = Container {

@@ -38,11 +38,7 @@ impl Sample {
     /// Reads the engine's answer; `None` when it has no figures because the container does not run.
     pub fn of(at: Instant, stats: &ContainerStatsResponse) -> Option<Sample> {
         // The engine answers with an empty body from the year 1 for a container that just ended.
-        if stats
-            .read
-            .as_ref()
-            .is_none_or(|read| read.starts_with("0001-"))
-        {
+        if stats.read.as_ref().is_none_or(|read| read.starts_with("0001-")) {
             return None;
         }
         let memory = stats.memory_stats.as_ref();
@@ -50,14 +46,8 @@ impl Sample {
             at,
             counters: Counters::of(stats),
             memory_bytes: memory.and_then(memory_in_use),
-            memory_limit_bytes: memory
-                .and_then(|memory| memory.limit)
-                .filter(|limit| *limit > 0),
-            pids: stats
-                .pids_stats
-                .as_ref()
-                .and_then(|pids| pids.current)
-                .filter(|pids| *pids > 0),
+            memory_limit_bytes: memory.and_then(|memory| memory.limit).filter(|limit| *limit > 0),
+            pids: stats.pids_stats.as_ref().and_then(|pids| pids.current).filter(|pids| *pids > 0),
         })
     }
 
@@ -67,11 +57,7 @@ impl Sample {
         let rate = |counter: fn(&Counters) -> Option<u64>| {
             let before = before?;
             let elapsed = self.at.checked_duration_since(before.at)?;
-            per_second(
-                counter(&before.counters)?,
-                counter(&self.counters)?,
-                elapsed,
-            )
+            per_second(counter(&before.counters)?, counter(&self.counters)?, elapsed)
         };
         let bytes = |counter| rate(counter).map(|rate| rate.round() as u64);
         Figures {
@@ -115,40 +101,23 @@ fn per_second(before: u64, now: u64, elapsed: Duration) -> Option<f64> {
 fn memory_in_use(memory: &ContainerMemoryStats) -> Option<u64> {
     let usage = memory.usage.filter(|usage| *usage > 0)?;
     let details = memory.stats.as_ref();
-    let cache = details.and_then(|stats| {
-        stats
-            .get("total_inactive_file")
-            .or_else(|| stats.get("inactive_file"))
-    });
-    Some(
-        cache
-            .and_then(|cache| usage.checked_sub(*cache))
-            .unwrap_or(usage),
-    )
+    let cache = details
+        .and_then(|stats| stats.get("total_inactive_file").or_else(|| stats.get("inactive_file")));
+    Some(cache.and_then(|cache| usage.checked_sub(*cache)).unwrap_or(usage))
 }
 
 fn over_interfaces(
     interfaces: &HashMap<String, ContainerNetworkStats>,
     bytes: fn(&ContainerNetworkStats) -> Option<u64>,
 ) -> Option<u64> {
-    interfaces
-        .values()
-        .filter_map(bytes)
-        .reduce(u64::saturating_add)
+    interfaces.values().filter_map(bytes).reduce(u64::saturating_add)
 }
 
 /// cgroup v1 says `Read`, v2 says `read`; a list that is missing or empty says nothing.
 fn over_devices(block: &ContainerBlkioStats, operation: &str) -> Option<u64> {
     let is_it = |entry: &&ContainerBlkioStatEntry| {
-        entry
-            .op
-            .as_deref()
-            .is_some_and(|op| op.eq_ignore_ascii_case(operation))
+        entry.op.as_deref().is_some_and(|op| op.eq_ignore_ascii_case(operation))
     };
     let entries = block.io_service_bytes_recursive.as_ref()?;
-    entries
-        .iter()
-        .filter(is_it)
-        .filter_map(|entry| entry.value)
-        .reduce(u64::saturating_add)
+    entries.iter().filter(is_it).filter_map(|entry| entry.value).reduce(u64::saturating_add)
 }

@@ -61,11 +61,7 @@ pub struct Watch {
 impl Watch {
     /// Does nothing yet: a runtime is needed first.
     pub fn new(host: Option<String>) -> Watch {
-        Watch {
-            host,
-            notes: Arc::default(),
-            task: None,
-        }
+        Watch { host, notes: Arc::default(), task: None }
     }
 
     /// Starts the task if it does not run yet.
@@ -177,10 +173,8 @@ async fn listen(engine: &Engine, notes: &Notes) -> Option<Fault> {
     let filters = HashMap::from([("type", vec!["container"]), ("event", ACTIONS.to_vec())]);
     // What happens between this moment and the subscription is told from the engine's memory.
     let since = (unix_now() - OVERLAP_SECONDS).max(0.0);
-    let options = EventsOptionsBuilder::default()
-        .filters(&filters)
-        .since(&format!("{since:.3}"))
-        .build();
+    let options =
+        EventsOptionsBuilder::default().filters(&filters).since(&format!("{since:.3}")).build();
     let mut events = pin!(engine.docker.events(Some(options)));
     // A stream that is open says nothing until something happens; one that is refused says so.
     let mut next = match timeout(SETTLE, events.next()).await {
@@ -191,9 +185,7 @@ async fn listen(engine: &Engine, notes: &Notes) -> Option<Fault> {
     };
     notes.engine(true);
     let fault = loop {
-        next.take()
-            .into_iter()
-            .for_each(|event| notes.happened(event));
+        next.take().into_iter().for_each(|event| notes.happened(event));
         match events.next().await {
             Some(Ok(event)) => next = Some(event),
             Some(Err(why)) => break Some(Fault::of(&why)),
@@ -210,24 +202,13 @@ mod tests {
 
     #[test]
     fn what_a_viewer_sees_wakes_and_a_health_check_at_work_does_not() {
-        for action in [
-            "start",
-            "die",
-            "health_status: unhealthy",
-            "health_status",
-            "oom",
-            "rename",
-        ] {
+        for action in ["start", "die", "health_status: unhealthy", "health_status", "oom", "rename"]
+        {
             assert!(matters(action), "{action}");
         }
-        for action in [
-            "exec_create: /bin/sh -c ok",
-            "exec_start: x",
-            "exec_die",
-            "top",
-            "",
-            "attach",
-        ] {
+        for action in
+            ["exec_create: /bin/sh -c ok", "exec_start: x", "exec_die", "top", "", "attach"]
+        {
             assert!(!matters(action), "{action}");
         }
     }
