@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 const AT_ONCE: usize = 8;
 
 /// All of them together are given up after this.
-const TOGETHER: Duration = Duration::from_secs(4);
+const TOGETHER: Duration = Duration::from_secs(2);
 
 /// What the engine said about one container.
 #[derive(Debug)]

@@ -176,3 +176,136 @@ fn unix_seconds(text: &str) -> Option<f64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What Docker 20.10 said about six containers, one in each state.
+    fn listed() -> Vec<ContainerSummary> {
+        serde_json::from_str(include_str!("fixtures/list.json")).expect("bollard reads it")
+    }
+
+    fn details(state: &str, inspected: &str) -> Details {
+        let inspected = serde_json::from_str(inspected).expect("bollard reads it");
+        Details::of(state.to_owned(), &inspected)
+    }
+
+    fn known(name: &str) -> Option<Details> {
+        Some(match name {
+            "loop" => details("restarting", include_str!("fixtures/inspect-loop.json")),
+            "tak-db" => details("running", include_str!("fixtures/inspect-tak-db.json")),
+            "done" => details("exited", include_str!("fixtures/inspect-done.json")),
+            "fresh" => details("created", include_str!("fixtures/inspect-fresh.json")),
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn every_state_is_told_in_full() {
+        let mut containers: Vec<Container> = listed()
+            .iter()
+            .map(|listed| container(listed, known(&name(listed)).as_ref()))
+            .collect();
+        sort(&mut containers);
+        let lines: Vec<String> = containers
+            .iter()
+            .map(|container| serde_json::to_string(container).expect("it serialises"))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_memory_limit_is_only_the_containers_own() {
+        assert!(known("tak-db").is_some_and(|details| details.is_memory_limited()));
+        assert!(!known("loop").is_some_and(|details| details.is_memory_limited()));
+    }
+
+    fn summary(fields: Value) -> ContainerSummary {
+        serde_json::from_value(fields).expect("bollard reads it")
+    }
+
+    #[test]
+    fn health_is_read_from_the_fresh_sentence() {
+        for (state, status, health) in [
+            ("running", "Up 3 minutes (healthy)", Some("healthy")),
+            ("running", "Up 3 minutes (unhealthy)", Some("unhealthy")),
+            ("running", "Up 1 second (health: starting)", Some("starting")),
+            ("running", "Up 3 minutes", None),
+            ("paused", "Up 3 minutes (Paused)", Some("unhealthy")),
+            ("exited", "Exited (0) 3 minutes ago", None),
+        ] {
+            let listed = summary(json!({"State": state, "Status": status}));
+            let container = container(&listed, known("tak-db").as_ref());
+            assert_eq!(container.health.as_deref(), health, "{status}");
+        }
+    }
+
+    #[test]
+    fn an_exit_code_is_told_only_where_it_means_something() {
+        for (state, code) in [
+            ("exited", Some(3)),
+            ("dead", Some(3)),
+            ("restarting", Some(3)),
+            ("running", None),
+            ("created", None),
+        ] {
+            let container = container(&summary(json!({"State": state})), known("done").as_ref());
+            assert_eq!(container.exit_code, code, "{state}");
+        }
+    }
+
+    #[test]
+    fn names_and_images_are_short() {
+        let id = "0123456789abcdef0123456789abcdef";
+        for (names, image, name, shown) in [
+            (json!(["/a/alias", "/own"]), "postgres:15", "own", "postgres:15"),
+            (json!(["/a/alias"]), "", "a/alias", ""),
+            (json!(null), &format!("sha256:{id}"), "0123456789ab", "sha256:0123456789ab"),
+        ] {
+            let listed = summary(json!({"Id": id, "Names": names, "Image": image}));
+            let container = container(&listed, None);
+            let got = (container.id.as_str(), container.name.as_str(), container.image.as_str());
+            assert_eq!(got, ("0123456789ab", name, shown));
+        }
+    }
+
+    #[test]
+    fn a_port_on_both_address_families_is_one_port() {
+        let port = |ip: &str, public: u16| json!({"IP": ip, "PrivatePort": 80, "PublicPort": public, "Type": "tcp"});
+        for (listed, shown) in [
+            (json!([port("::", 1), port("0.0.0.0", 1)]), vec!["0.0.0.0:1->80/tcp"]),
+            (
+                json!([port("::", 2), port("0.0.0.0", 1)]),
+                vec!["0.0.0.0:1->80/tcp", "[::]:2->80/tcp"],
+            ),
+            (json!([port("::1", 1)]), vec!["[::1]:1->80/tcp"]),
+            (json!([port("", 1)]), vec!["1->80/tcp"]),
+            (
+                json!([{"PrivatePort": 53, "Type": "udp"}, {"PrivatePort": 9, "Type": "tcp"}]),
+                vec!["9/tcp", "53/udp"],
+            ),
+            (json!(null), vec![]),
+        ] {
+            let container = container(&summary(json!({"Ports": listed})), None);
+            assert_eq!(container.ports, shown, "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_read_with_and_without_an_offset() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:01.2345Z", Some(1.235)),
+            ("1970-01-01T02:00:01+02:00", Some(1.0)),
+            ("1970-01-01T00:00:00-01:30", Some(5400.0)),
+            ("0001-01-01T00:00:00Z", None),
+            ("", None),
+            ("gestern", None),
+            ("1970-01-01T00:00:00 02:00", None),
+        ] {
+            assert_eq!(unix_seconds(text), seconds, "{text}");
+        }
+    }
+}

@@ -46,6 +46,8 @@ impl Fault {
             }
             Error::JsonDataError { message, .. } => Fault::Odd(message.clone()),
             Error::JsonSerdeError { err } => Fault::Odd(err.to_string()),
+            // Transparent: the chain begins below it.
+            Error::IOError { err } => Fault::of_io((err.kind(), err.to_string())),
             other => io_kind(other).map_or_else(|| Fault::Broken(deepest(other)), Fault::of_io),
         }
     }

@@ -112,6 +112,9 @@ impl Readings {
         details: &KnownDetails,
         age: Duration,
     ) {
+        while let Some(answer) = self.questions.try_join_next() {
+            self.take(answer.ok());
+        }
         self.forget_those_that_ended(listed, details);
         for id in self.due(listed, age) {
             self.ask(engine, id, details);
