@@ -28,8 +28,6 @@ mod fault;
 mod readings;
 mod report;
 mod stats;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 use connect::{Address, Engine, PATIENCE, connect};
@@ -157,3 +155,6 @@ async fn list(engine: &Engine) -> Result<Listed, Fault> {
         .map_err(|why| Fault::of(&why))?;
     Ok(listed.into_iter().filter_map(|summary| Some((summary.id.clone()?, summary))).collect())
 }
+
+#[cfg(test)]
+mod tests;
