@@ -17,7 +17,10 @@ pub fn binary() -> PathBuf {
 
 /// The binary, untouched by the settings of whoever runs the tests.
 pub fn command() -> Command {
-    let mut command = Command::new(binary());
+    untouched(Command::new(binary()))
+}
+
+fn untouched(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("TAKPULSE_") {
             command.env_remove(name);
@@ -42,9 +45,20 @@ impl App {
 
     /// As [`App::start`], on a given address.
     pub fn start_on(config: &str, listen: &str) -> App {
+        App::spawn(command(), config, listen)
+    }
+
+    /// As [`App::start`], through a program that takes the binary as its argument.
+    pub fn start_through(program: &str, arguments: &[&str], config: &str) -> App {
+        let mut command = untouched(Command::new(program));
+        command.args(arguments).arg(binary());
+        App::spawn(command, config, "127.0.0.1:0")
+    }
+
+    fn spawn(mut command: Command, config: &str, listen: &str) -> App {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(dir.path().join("config.toml"), config).expect("config.toml is written");
-        let mut child = command()
+        let mut child = command
             .args(["--listen", listen])
             .current_dir(dir.path())
             .stdin(Stdio::null())

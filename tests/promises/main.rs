@@ -6,6 +6,7 @@
 
 // How to start and speak to things.
 mod app;
+mod engine;
 mod site;
 mod wire;
 
@@ -13,6 +14,7 @@ mod wire;
 mod bad_input;
 mod bus;
 mod configuration;
+mod docker;
 mod house;
 mod lifecycle;
 mod one_file;

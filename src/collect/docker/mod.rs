@@ -1,25 +1,160 @@
-//! Placeholder until the collector lands.
-#![allow(missing_docs, reason = "replaced within this session")]
+//! The Docker collector: all containers of one engine, what they use, and whether the engine is
+//! there at all.
+//!
+//! The list is read each time. What only `inspect` knows is kept until an event says that it
+//! changed, and figures are read by the clock and not for every event, so that a container in a
+//! restart loop does not make the collector busy with all the others.
+//!
+//! Architecture invariant: only this folder knows bollard. It asks and never acts: every request is
+//! a GET.
+
+use std::collections::HashMap;
+use std::mem;
+use std::time::Duration;
+
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+use tokio::time::timeout;
+
 use super::{CollectError, Collector};
 use crate::config::DockerConfig;
 use crate::event::Topic;
-pub struct DockerCollector;
+
+mod ask;
+mod connect;
+mod containers;
+mod details;
+mod fault;
+mod readings;
+mod report;
+mod stats;
+mod watch;
+
+use connect::{Address, Engine, PATIENCE, connect};
+use details::KnownDetails;
+use fault::Fault;
+use readings::Readings;
+pub use report::{Container, DockerStatus, EngineStatus, Figures, Status, Totals};
+use watch::Watch;
+
+/// The clock asks for new figures, save for those that are younger than this.
+const FRESH: Duration = Duration::from_millis(900);
+
+/// The engine's list, by full id.
+type Listed = HashMap<String, ContainerSummary>;
+
+/// Reads one Docker engine.
+#[derive(Debug)]
+pub struct DockerCollector {
+    host: Option<String>,
+    watch: Watch,
+    /// The watch's session that `engine` belongs to: with another one, another engine may answer.
+    session: u64,
+    engine: Option<Engine>,
+    details: KnownDetails,
+    readings: Readings,
+    /// How old figures may become before an event's reading refreshes them too.
+    interval: Duration,
+    /// Whether this reading was asked for by a change, and not by the clock.
+    woken: bool,
+}
+
 impl DockerCollector {
-    pub fn new(_: &DockerConfig) -> Self {
-        Self
+    /// Never fails and asks nobody: the engine may come later.
+    pub fn new(config: &DockerConfig) -> Self {
+        DockerCollector {
+            host: config.host.clone(),
+            watch: Watch::new(config.host.clone()),
+            session: 0,
+            engine: None,
+            details: KnownDetails::default(),
+            readings: Readings::new(),
+            interval: config.schedule.interval,
+            woken: false,
+        }
+    }
+
+    /// Drops what the events say is no longer so. At once and not when the reading succeeded: a
+    /// reading that is given up half-way must not lose it.
+    fn forget_what_changed(&mut self) {
+        let changes = self.watch.take();
+        if changes.session != self.session {
+            self.session = changes.session;
+            self.engine = None;
+        }
+        if !changes.followed || self.engine.is_none() {
+            self.details.forget_all();
+        }
+        self.details.forget(&changes.containers);
+    }
+
+    async fn read(&mut self, address: &Address) -> Result<DockerStatus, Fault> {
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => connect(address).await?,
+        };
+        let mut listed = list(&engine).await?;
+        self.details.refresh(&engine, &mut listed).await;
+        let age = if mem::take(&mut self.woken) { self.interval } else { FRESH };
+        self.readings.refresh(&engine, &mut listed, &self.details, age).await;
+        let containers = self.containers(&listed);
+        let status = DockerStatus {
+            engine: engine.status(),
+            totals: Some(Totals::of(&containers)),
+            containers,
+        };
+        self.engine = Some(engine);
+        Ok(status)
+    }
+
+    fn containers(&self, listed: &Listed) -> Vec<Container> {
+        let mut containers: Vec<Container> = listed
+            .iter()
+            .map(|(id, listed)| Container {
+                figures: self.readings.figures(id),
+                ..containers::container(listed, self.details.get(id))
+            })
+            .collect();
+        containers::sort(&mut containers);
+        containers
     }
 }
-#[derive(serde::Serialize)]
-pub struct DockerStatus {
-    message: String,
-}
+
 impl Collector for DockerCollector {
     type Report = DockerStatus;
     const TOPIC: Topic = Topic::DockerStatus;
+
     async fn collect(&mut self) -> Result<DockerStatus, CollectError> {
-        Ok(DockerStatus { message: "placeholder".into() })
+        self.watch.start();
+        self.forget_what_changed();
+        let address = Address::find(self.host.as_deref());
+        match self.read(&address).await {
+            Ok(status) => Ok(status),
+            Err(fault) => fault.report(&address),
+        }
     }
-    fn failed(&self, e: &CollectError) -> DockerStatus {
-        DockerStatus { message: e.to_string() }
+
+    fn failed(&self, error: &CollectError) -> DockerStatus {
+        DockerStatus::unreadable(Status::Unavailable, error.to_string())
+    }
+
+    async fn changed(&mut self) {
+        tokio::select! {
+            () = self.watch.changed() => {}
+            () = self.readings.changed() => {}
+        }
+        self.woken = true;
     }
 }
+
+async fn list(engine: &Engine) -> Result<Listed, Fault> {
+    let all = ListContainersOptionsBuilder::default().all(true).build();
+    let listed = timeout(PATIENCE, engine.docker.list_containers(Some(all)))
+        .await
+        .map_err(|_| Fault::Silent)?
+        .map_err(|why| Fault::of(&why))?;
+    Ok(listed.into_iter().filter_map(|summary| Some((summary.id.clone()?, summary))).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! The collector against an engine that says what a test wants: what a real one does rarely.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::*;
+use crate::config::Schedule;
+
+/// What the engine does when it is asked for a path (without its query).
+#[derive(Clone)]
+enum Does {
+    Answer(u16, Value),
+    Hang,
+}
+
+#[derive(Clone, Default)]
+struct Script {
+    answers: Arc<Mutex<HashMap<String, Does>>>,
+    /// The request lines' targets, in the order in which they came.
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Script {
+    fn set(&self, path: &str, does: Does) {
+        self.answers.lock().expect("not poisoned").insert(path.to_owned(), does);
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().expect("not poisoned").clone()
+    }
+
+    async fn serve(self, listener: UnixListener) {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(self.clone().answer(socket));
+        }
+    }
+
+    async fn answer(self, mut socket: UnixStream) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(socket.read_u8().await.expect("a request"));
+        }
+        let request = String::from_utf8(request).expect("text");
+        let target = request.split(' ').nth(1).expect("a target").to_owned();
+        let path = target.split('?').next().unwrap_or_default();
+        let does = self.answers.lock().expect("not poisoned").get(path).cloned();
+        self.asked.lock().expect("not poisoned").push(target);
+        let Some(Does::Answer(status, body)) = does else {
+            return std::future::pending().await;
+        };
+        let body = body.to_string();
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
+        socket.write_all(answer.as_bytes()).await.expect("sent");
+    }
+}
+
+/// An engine of this version with these running containers, each of which hangs when asked for its
+/// figures.
+struct Fake {
+    script: Script,
+    server: JoinHandle<()>,
+    dir: tempfile::TempDir,
+}
+
+impl Fake {
+    fn start(api: &str, names: &[&str]) -> Fake {
+        let dir = tempfile::tempdir().expect("a directory");
+        let script = Script::default();
+        let version = json!({"Version": "27.0", "ApiVersion": api, "MinAPIVersion": "1.12"});
+        script.set("/version", Does::Answer(200, version));
+        script.set(&format!("/v{api}/events"), Does::Hang);
+        let running =
+            |name: &&str| json!({"Id": name, "Names": [format!("/{name}")], "State": "running"});
+        let list: Vec<Value> = names.iter().map(running).collect();
+        script.set(&format!("/v{api}/containers/json"), Does::Answer(200, json!(list)));
+        for name in names {
+            let inspected = json!({"RestartCount": 2});
+            script.set(&format!("/v{api}/containers/{name}/json"), Does::Answer(200, inspected));
+        }
+        let listener = UnixListener::bind(dir.path().join("s")).expect("a socket");
+        let server = tokio::spawn(script.clone().serve(listener));
+        Fake { script, server, dir }
+    }
+
+    fn collector(&self) -> DockerCollector {
+        collector(&self.dir.path().join("s"))
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn collector(socket: &Path) -> DockerCollector {
+    let hour = Duration::from_secs(3600);
+    DockerCollector::new(&DockerConfig {
+        enabled: true,
+        schedule: Schedule { interval: hour, unwatched_interval: hour, timeout: hour },
+        host: Some(format!("unix://{}", socket.display())),
+    })
+}
+
+fn stats() -> Does {
+    let stats = include_str!("fixtures/stats-cgroup2.json");
+    Does::Answer(200, serde_json::from_str(stats).expect("JSON"))
+}
+
+#[tokio::test]
+async fn every_request_names_the_agreed_version() {
+    for (api, spoken) in [("1.41", "/v1.41/"), ("1.53", "/v1.53/")] {
+        let fake = Fake::start(api, &["a"]);
+        let report = fake.collector().collect().await.expect("a report");
+        assert_eq!(report.engine.api_version.as_deref(), Some(api));
+        let asked = fake.script.asked();
+        let (versioned, rest): (Vec<_>, Vec<_>) =
+            asked.iter().partition(|target| target.starts_with(spoken));
+        assert!(!versioned.is_empty());
+        assert!(rest.iter().all(|target| *target == "/version"), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_container_whose_figures_hang_makes_nothing_late() {
+    let fake = Fake::start("1.47", &["a", "b"]);
+    fake.script.set("/v1.47/containers/b/stats", stats());
+    let started = Instant::now();
+    let report = fake.collector().collect().await.expect("a report");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    let memory = report.containers.iter().map(|c| c.figures.memory_bytes);
+    assert!(memory.eq([None, Some(1_200_000_000)]));
+}
+
+#[tokio::test]
+async fn late_figures_are_a_change() {
+    let fake = Fake::start("1.47", &["a"]);
+    let mut collector = fake.collector();
+    collector.collect().await.expect("a report");
+    // The first question hangs until it is given up; the next is answered.
+    fake.script.set("/v1.47/containers/a/stats", stats());
+    let memory = loop {
+        collector.changed().await;
+        collector.woken = false;
+        let report = collector.collect().await.expect("a report");
+        if let Some(memory) = report.containers[0].figures.memory_bytes {
+            break memory;
+        }
+    };
+    assert_eq!(memory, 1_200_000_000);
+}
+
+#[tokio::test]
+async fn a_container_that_goes_during_the_reading_is_left_out() {
+    let fake = Fake::start("1.47", &["a", "b", "c"]);
+    let gone = Does::Answer(404, json!({"message": "No such container"}));
+    fake.script.set("/v1.47/containers/a/json", gone.clone());
+    fake.script.set("/v1.47/containers/b/stats", gone);
+    let report = fake.collector().collect().await.expect("a report");
+    let names: Vec<&str> = report.containers.iter().map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["c"]);
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_told_as_such() {
+    let fake = Fake::start("1.47", &[]);
+    let refused = Does::Answer(403, json!({"message": "403 Forbidden"}));
+    fake.script.set("/v1.47/containers/json", refused);
+    let report = fake.collector().collect().await.expect("a report");
+    assert_eq!(report.engine.status, Status::PermissionDenied);
+    assert_eq!(report.totals, None);
+}
+
+#[tokio::test]
+async fn without_events_nothing_that_is_remembered_is_trusted() {
+    let fake = Fake::start("1.47", &["a"]);
+    fake.script.set("/v1.47/containers/a/stats", stats());
+    fake.script.set("/v1.47/events", Does::Answer(403, json!({"message": "no"})));
+    let mut collector = fake.collector();
+    for restarts in [2, 3] {
+        let inspected = json!({"RestartCount": restarts});
+        fake.script.set("/v1.47/containers/a/json", Does::Answer(200, inspected));
+        let report = collector.collect().await.expect("a report");
+        assert_eq!(report.containers[0].restart_count, Some(restarts));
+    }
+}
+
+#[tokio::test]
+async fn a_nonsense_answer_is_an_error_that_says_where() {
+    let fake = Fake::start("1.47", &[]);
+    fake.script.set("/v1.47/containers/json", Does::Answer(200, json!("what?")));
+    let error = fake.collector().collect().await.expect_err("nonsense");
+    assert!(error.to_string().contains("gave an answer that takpulse cannot read"), "{error}");
+}
+
+#[tokio::test]
+async fn an_engine_that_comes_later_is_found_and_is_a_change() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut collector = collector(&dir.path().join("s"));
+    let report = collector.collect().await.expect("a report");
+    assert_eq!(report.engine.status, Status::Unavailable);
+    assert!(report.engine.message.is_some_and(|text| text.contains("is Docker installed")));
+
+    let mut fake = Fake::start("1.47", &["a"]);
+    let listener = UnixListener::bind(dir.path().join("s")).expect("a socket");
+    fake.server.abort();
+    fake.server = tokio::spawn(fake.script.clone().serve(listener));
+    while collector.collect().await.expect("a report").engine.status != Status::Ok {
+        collector.changed().await;
+    }
+}

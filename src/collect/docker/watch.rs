@@ -1,0 +1,215 @@
+//! Follows the engine's event stream, so that a container that started, died or became unhealthy is
+//! seen at once and not at the next tick.
+//!
+//! A task of its own keeps the stream open and opens it again about once a second while the engine
+//! is away; that the engine went or came back is also a change. The task only takes notes: what has
+//! become of the containers is read by the collector.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptionsBuilder;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+use tokio_stream::StreamExt;
+
+use super::connect::{Address, Engine, connect};
+use super::fault::Fault;
+use crate::event::unix_now;
+
+/// While the engine is away it is looked for this often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// An event stream that was not refused within this is open.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// How far the event stream reaches back, so that none is lost while it is being opened.
+const OVERLAP_SECONDS: f64 = 1.0;
+
+/// What changes what a viewer sees. The engine is asked for these alone: every health check also
+/// makes three `exec_*` events. `died` and `remove` are Podman's words.
+const ACTIONS: [&str; 15] = [
+    "create",
+    "start",
+    "restart",
+    "stop",
+    "kill",
+    "die",
+    "died",
+    "oom",
+    "pause",
+    "unpause",
+    "rename",
+    "update",
+    "destroy",
+    "remove",
+    "health_status",
+];
+
+/// The watch over the engine's events. Ends with its owner.
+#[derive(Debug)]
+pub struct Watch {
+    host: Option<String>,
+    notes: Arc<Notes>,
+    task: Option<AbortHandle>,
+}
+
+impl Watch {
+    /// Does nothing yet: a runtime is needed first.
+    pub fn new(host: Option<String>) -> Watch {
+        Watch { host, notes: Arc::default(), task: None }
+    }
+
+    /// Starts the task if it does not run yet.
+    pub fn start(&mut self) {
+        if self.task.is_none() {
+            let follower = follow(self.host.clone(), self.notes.clone());
+            self.task = Some(tokio::spawn(follower).abort_handle());
+        }
+    }
+
+    /// What happened since this was last asked.
+    pub fn take(&self) -> Changes {
+        let mut page = self.notes.page();
+        Changes {
+            followed: page.followed,
+            session: page.session,
+            containers: std::mem::take(&mut page.containers),
+        }
+    }
+
+    /// Resolves when something happened. Cancel-safe.
+    pub async fn changed(&self) {
+        self.notes.changed.notified().await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+/// What the event stream said.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Changes {
+    /// Whether the stream is open: without it nothing that is remembered can be trusted.
+    pub followed: bool,
+    /// Counts how often the stream was opened or lost: with another number, another engine answers.
+    pub session: u64,
+    /// The full ids of the containers that something happened to.
+    pub containers: HashSet<String>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    page: Mutex<Page>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Page {
+    followed: bool,
+    session: u64,
+    containers: HashSet<String>,
+}
+
+impl Notes {
+    /// A page is never left half-written, so that a poisoned lock means nothing.
+    fn page(&self) -> MutexGuard<'_, Page> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine(&self, followed: bool) {
+        let mut page = self.page();
+        page.followed = followed;
+        page.session += 1;
+        drop(page);
+        self.changed.notify_one();
+    }
+
+    fn happened(&self, event: EventMessage) {
+        let action = event.action.unwrap_or_default();
+        if !matters(&action) {
+            return;
+        }
+        let container = event.actor.and_then(|actor| actor.id);
+        self.page().containers.extend(container);
+        self.changed.notify_one();
+    }
+}
+
+/// Whether an event changes what a viewer sees (an engine may ignore the filter).
+fn matters(action: &str) -> bool {
+    // `health_status: unhealthy` carries its outcome behind a colon.
+    let verb = action.split(':').next().unwrap_or_default();
+    ACTIONS.contains(&verb)
+}
+
+async fn follow(host: Option<String>, notes: Arc<Notes>) {
+    let mut last = None;
+    loop {
+        let outcome = match connect(&Address::find(host.as_deref())).await {
+            Ok(engine) => listen(&engine, &notes).await,
+            Err(fault) => Some(fault),
+        };
+        // Another reason for being away is news too: the viewer's message should be today's.
+        if outcome != last {
+            notes.changed.notify_one();
+            last = outcome;
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Listens until the stream ends; says why it could not begin, or why it broke.
+async fn listen(engine: &Engine, notes: &Notes) -> Option<Fault> {
+    let filters = HashMap::from([("type", vec!["container"]), ("event", ACTIONS.to_vec())]);
+    // What happens between this moment and the subscription is told from the engine's memory.
+    let since = (unix_now() - OVERLAP_SECONDS).max(0.0);
+    let options =
+        EventsOptionsBuilder::default().filters(&filters).since(&format!("{since:.3}")).build();
+    let mut events = pin!(engine.docker.events(Some(options)));
+    // A stream that is open says nothing until something happens; one that is refused says so.
+    let mut next = match timeout(SETTLE, events.next()).await {
+        Ok(Some(Ok(event))) => Some(event),
+        Ok(Some(Err(why))) => return Some(Fault::of(&why)),
+        Ok(None) => return Some(Fault::Broken("the event stream ended at once".into())),
+        Err(_silent) => None,
+    };
+    notes.engine(true);
+    let fault = loop {
+        next.take().into_iter().for_each(|event| notes.happened(event));
+        match events.next().await {
+            Some(Ok(event)) => next = Some(event),
+            Some(Err(why)) => break Some(Fault::of(&why)),
+            None => break None,
+        }
+    };
+    notes.engine(false);
+    fault
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_viewer_sees_wakes_and_a_health_check_at_work_does_not() {
+        for action in ["start", "die", "health_status: unhealthy", "health_status", "oom", "rename"]
+        {
+            assert!(matters(action), "{action}");
+        }
+        for action in
+            ["exec_create: /bin/sh -c ok", "exec_start: x", "exec_die", "top", "", "attach"]
+        {
+            assert!(!matters(action), "{action}");
+        }
+    }
+}
