@@ -27,8 +27,8 @@ impl Engine {
     /// Only a place for one: nothing listens there yet.
     pub fn prepare() -> Engine {
         // Short, because a socket's path has 107 bytes at the most.
-        let dir = tempfile::Builder::new().prefix("tpd").tempdir_in("/tmp");
-        Engine { dir: dir.expect("a directory in /tmp"), dockerd: None }
+        let dir = tempfile::Builder::new().prefix("tpd").tempdir();
+        Engine { dir: dir.expect("a temporary directory"), dockerd: None }
     }
 
     /// A running engine with the image `probe` (busybox).

@@ -91,8 +91,6 @@ impl Dispatched {
 /// An open `/stream`.
 pub struct Stream {
     reader: BufReader<TcpStream>,
-    /// The status line and header lines.
-    pub head: String,
 }
 
 impl Stream {
@@ -107,7 +105,7 @@ impl Stream {
         while !head.ends_with("\r\n\r\n") {
             assert_ne!(reader.read_line(&mut head).expect("a header line"), 0, "ended in {head:?}");
         }
-        Stream { reader, head }
+        Stream { reader }
     }
 
     /// The next frame (comments and `retry:` too), up to and with its blank line; `None` at the end.
