@@ -114,3 +114,16 @@ fn a_host_name_is_made_fit_to_be_a_node() {
     let name = values::host_name();
     assert!(values::node_name(&name.as_str().into()).is_ok(), "{name}");
 }
+
+#[test]
+fn the_readme_names_every_setting() {
+    let readme = include_str!("../../README.md");
+    let settings = load_text(&uncommented_reference(), None).expect("right").settings;
+    for Setting { key, .. } in settings {
+        let name = match key.split_once("].") {
+            Some((_, name)) => name.to_owned(),
+            None => key,
+        };
+        assert!(readme.contains(&format!("`{name}`")), "README.md does not name {name}");
+    }
+}
