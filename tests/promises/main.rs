@@ -6,6 +6,7 @@
 
 // How to start and speak to things.
 mod app;
+mod browser;
 mod engine;
 mod site;
 mod wire;
@@ -14,6 +15,7 @@ mod wire;
 mod bad_input;
 mod bus;
 mod configuration;
+mod dashboard;
 mod docker;
 mod house;
 mod lifecycle;

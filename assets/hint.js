@@ -1,0 +1,25 @@
+// Shows on a touch screen what a mouse finds by hovering: why a figure is a dash, and the whole of
+// a name that was cut off.
+
+const SHOWN_MS = 5000;
+
+/** Shows the `title` of whatever is tapped, in a line at the bottom of the page. */
+export function showHints(line, signal) {
+  let timer;
+  const hide = () => {
+    line.hidden = true;
+  };
+  document.addEventListener(
+    'click',
+    (event) => {
+      clearTimeout(timer);
+      const title = event.target.closest?.('[title]')?.title;
+      // A mouse has its tooltip already.
+      if (!title || event.pointerType === 'mouse') return hide();
+      line.textContent = title;
+      line.hidden = false;
+      timer = setTimeout(hide, SHOWN_MS);
+    },
+    { signal },
+  );
+}

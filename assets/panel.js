@@ -1,0 +1,33 @@
+// What the three panels have in common: the state they are in, said in their head.
+
+import { fields, setAttribute, setText } from './dom.js';
+import { span } from './format.js';
+
+export class Panel {
+  /** The panel's `<section>` and the parts of it marked with `data-field`. */
+  constructor(section) {
+    this.section = section;
+    this.parts = fields(section);
+  }
+
+  /**
+   * Says whether the reading is there and fresh. `reading` is `{data, age, stale}` or `undefined`,
+   * `online` whether the stream is open.
+   */
+  showState(reading, online) {
+    const { age, waiting } = this.parts;
+    setAttribute(this.section, 'data-state', !reading ? 'waiting' : reading.stale ? 'stale' : 'live');
+    setText(waiting, online ? 'Waiting for the first reading…' : 'No connection yet: nothing is known.');
+    // Said as soon as the stream is cut, although the figures are believed a little longer.
+    const old = reading?.age !== undefined && (reading.stale || !online);
+    age.hidden = !old;
+    setText(age, old ? `${span(reading.age)} old` : '');
+  }
+
+  /** Says what is to be done about a source that can't be read; `undefined` says nothing. */
+  showNotice(message) {
+    const { notice } = this.parts;
+    notice.hidden = !message;
+    setText(notice, message ?? '');
+  }
+}

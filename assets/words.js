@@ -1,0 +1,34 @@
+// The names on the wire, as people say them.
+//
+// A name that is not listed (a newer server, another collector) is shown as it is.
+
+const LAYERS = {
+  process: 'Processes',
+  unit: 'Service',
+  port: 'Port',
+  tls: 'TLS',
+  certificate: 'Certificate',
+  cot: 'CoT ping',
+  api: 'API',
+  client_certificate: 'Client certificate',
+};
+
+const FLAVORS = {
+  taky: 'taky',
+  takserver: 'TAK Server',
+  opentakserver: 'OpenTAKServer',
+  freetakserver: 'FreeTAKServer',
+};
+
+const CONTAINER_STATES = { exited: 'stopped' };
+
+const translate = (words) => (name) => words[name] ?? name?.replaceAll('_', ' ');
+
+/** A layer of a TAK server: `cot` is "CoT ping". */
+export const layerName = translate(LAYERS);
+
+/** A kind of TAK server: `takserver` is "TAK Server". */
+export const flavorName = translate(FLAVORS);
+
+/** A container's state: `exited` is "stopped". */
+export const containerState = translate(CONTAINER_STATES);

@@ -1,0 +1,167 @@
+// Promise: the first card says what is wrong, worst first, in sentences, and says nothing of what it
+// doesn't know.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { badgeText } from '../../assets/badge.js';
+import { grouped, stateOf, summarise } from '../../assets/containers.js';
+import { facts } from '../../assets/facts.js';
+import { problems } from '../../assets/problems.js';
+import { byServer } from '../../assets/tak.js';
+
+const TOPICS = { tak: 'tak_status', host: 'system_metrics', docker: 'docker_status' };
+
+/** The sentences about these readings, each marked with its severity. */
+function said(readings, lostSince) {
+  const topics = {};
+  for (const [name, data] of Object.entries(readings)) {
+    topics[TOPICS[name]] = { data, age: data.age ?? 1, stale: data.stale ?? false };
+  }
+  return problems({ topics }, lostSince).map(({ severity, what, detail }) =>
+    [severity === 'bad' ? '!' : '?', what, detail].filter(Boolean).join(' ').replaceAll('\u00a0', ' '),
+  );
+}
+
+test('nothing known is nothing wrong, and neither is a box without a TAK server', () => {
+  assert.deepEqual(said({}), []);
+  assert.deepEqual(said({ tak: {}, host: {}, docker: {} }), []);
+  const host = { cpu: {}, memory: {}, disks: [{ mount: '/' }], temperatures: [{ label: 'x' }], pressure: {}, power: {}, clock: {} };
+  assert.deepEqual(said({ tak: { status: 'not_installed' }, host, docker: { containers: [{ id: 'a' }] } }), []);
+});
+
+test('a failing layer of the TAK server is named, with what it said', () => {
+  const check = { name: 'cot', target: 'localhost:8089', ok: false, message: 'no reply in 5 s' };
+  const fine = { name: 'TLS', ok: true };
+  const unknown = { name: 'API', message: 'needs a certificate' };
+  assert.deepEqual(said({ tak: { status: 'degraded', checks: [fine, check, unknown] } }), [
+    '! TAK server: “CoT ping” fails: localhost:8089: no reply in 5 s',
+  ]);
+  assert.deepEqual(said({ tak: { status: 'degraded', checks: [{ ...check, server: 'standby' }] } }), [
+    '! TAK server: “standby, CoT ping” fails: localhost:8089: no reply in 5 s',
+  ]);
+  assert.deepEqual(said({ tak: { status: 'degraded', checks: [{ name: 'port', target: 'a:1', ok: false, message: 'a:1 is closed.' }] } }), [
+    '! TAK server: “Port” fails: a:1 is closed.',
+  ]);
+  assert.deepEqual(said({ tak: { status: 'down', message: 'Start it.', checks: [check] } }), ['! The TAK server is down: Start it.']);
+  assert.deepEqual(said({ tak: { status: 'degraded', message: 'Odd.' } }), ['! The TAK server is not well: Odd.']);
+  assert.deepEqual(said({ tak: { message: 'It gave no answer.' } }), ['? The TAK server’s state is not known: It gave no answer.']);
+});
+
+test('certificates warn a month ahead and are a problem in the last week', () => {
+  const certificate = (days_left) => said({ tak: { status: 'healthy', certificates: [{ subject: 'CN=t', role: 'server', days_left }] } });
+  assert.deepEqual(certificate(31), []);
+  assert.deepEqual(certificate(undefined), []);
+  assert.deepEqual(certificate(30), ['? Certificate CN=t expires in 30 days (server).']);
+  assert.deepEqual(certificate(1), ['! Certificate CN=t expires in 1 day (server).']);
+  assert.deepEqual(certificate(0), ['! Certificate CN=t expires today (server).']);
+  assert.deepEqual(certificate(-1), ['! Certificate CN=t has expired (server).']);
+  assert.deepEqual(certificate(-3), ['! Certificate CN=t expired 3 days ago (server).']);
+});
+
+test('a certificate that ends is told once, with its days', () => {
+  const check = { name: 'certificate', target: 'a:8089', ok: false, message: 'It ends.' };
+  const certificate = { subject: 't', role: 'server', source: 'a:8089', days_left: 3 };
+  assert.deepEqual(said({ tak: { status: 'degraded', checks: [check], certificates: [certificate] } }), [
+    '! Certificate t expires in 3 days (server, a:8089).',
+  ]);
+});
+
+test('the host’s limits', () => {
+  const disk = (percent, more) => said({ host: { disks: [{ mount: '/', percent, available_bytes: 2.6e9, ...more }] } });
+  assert.deepEqual(disk(79.9), []);
+  assert.deepEqual(disk(80), ['? Disk / is 80 % full (2.6 GB left).']);
+  assert.deepEqual(disk(91), ['! Disk / is 91 % full (2.6 GB left).']);
+  assert.deepEqual(disk(100, { filesystem: 'squashfs' }), [], 'an image is full by nature');
+  assert.deepEqual(said({ host: { memory: { percent: 96, available_bytes: 3e8 } } }), ['! Memory is 96 % full (300 MB left).']);
+  assert.deepEqual(said({ host: { temperatures: [{ label: 'a', celsius: 50 }, { label: 'b', celsius: 84.4 }] } }), [
+    '? It is hot: 84 °C (b). A hot processor slows down.',
+  ]);
+  assert.deepEqual(said({ host: { cpu: { cores: 4, load_average: [1, 7.9, 1] } } }), []);
+  assert.deepEqual(said({ host: { cpu: { cores: 1, load_average: [1, 4, 1] } } }), [
+    '! The processor has more to do than it can: load 4.00 over five minutes, on 1 core.',
+  ]);
+  assert.deepEqual(said({ host: { power: { source: 'battery', battery_percent: 9 } } }), [
+    '! The battery is down to 9.0 % and nothing charges it.',
+  ]);
+  assert.deepEqual(said({ host: { power: { source: 'ac', battery_percent: 9 } } }), []);
+  assert.equal(said({ host: { power: { under_voltage: true }, clock: { synchronized: false } } }).length, 2);
+  assert.deepEqual(said({ host: { message: 'No /proc.' } }), ['? The host cannot be read completely: No /proc.']);
+});
+
+test('containers: each by name while they are few, counted when they are many', () => {
+  const sick = (id) => ({ id, name: id, state: 'running', running: true, health: 'unhealthy' });
+  assert.deepEqual(said({ docker: { containers: [sick('a')] } }), ['! Container a is unhealthy. Its own health check fails.']);
+  assert.deepEqual(said({ docker: { containers: ['a', 'b', 'c', 'd', 'e'].map(sick) } }), ['! 5 containers are unhealthy: a, b, c and 2 more.']);
+  const stopped = (exit_code) => said({ docker: { containers: [{ id: 'a', name: 'a', state: 'exited', exit_code, status: `Exited (${exit_code}) 3 minutes ago` }] } });
+  assert.deepEqual(stopped(0), []);
+  assert.deepEqual(stopped(143), [], 'an orderly stop');
+  assert.deepEqual(stopped(1), ['? Container a has stopped with an error. Exit code 1, 3 minutes ago.']);
+  assert.match(stopped(137)[0], /memory ran out/);
+});
+
+test('an engine that can’t be read says what to do', () => {
+  const engine = (status) => said({ docker: { engine: { status, message: 'Do this.' }, containers: [] } });
+  assert.deepEqual(engine('ok'), []);
+  assert.deepEqual(engine('permission_denied'), ['? takpulse may not read Docker: Do this.']);
+  assert.deepEqual(engine('unavailable'), ['? Docker cannot be reached: Do this.']);
+});
+
+test('worst first, TAK before host before containers; a lost connection before everything', () => {
+  const readings = {
+    docker: { containers: [{ id: 'a', name: 'a', state: 'dead' }] },
+    host: { disks: [{ mount: '/', percent: 85 }, { mount: '/b', percent: 95 }] },
+    tak: { status: 'down' },
+  };
+  const marks = said(readings, 0).map((sentence) => sentence.slice(0, 15));
+  assert.deepEqual(marks, ['! No connection', '! The TAK serve', '! Disk /b is 95', '! Container a i', '? Disk / is 85 ']);
+});
+
+test('a source that stopped reporting is told, unless the connection is to blame', () => {
+  const host = { age: 200, stale: true, timestamp: 5 };
+  assert.match(said({ host })[0], /^\? Host figures have stopped coming in: the last are from \d\d:\d\d:\d\d\.$/);
+  const [all] = problems({ topics: { system_metrics: { data: host, stale: true } }, stale: true, newest: 5 }, undefined);
+  assert.deepEqual([all.what, all.since], ['No figures come in any more:', 5]);
+  assert.equal(said({ host }, 5).length, 1);
+});
+
+test('the badge tells live, stale, reconnecting and signed out apart in words', () => {
+  const view = { now: 102, newest: 100, stale: false };
+  const text = (stream, more) => badgeText({ retryAt: 4200, refusal: '', ...stream }, { ...view, ...more }, 1000).text.replaceAll('\u00a0', ' ');
+  assert.equal(text({ state: 'open' }), 'Live, 2 s ago');
+  assert.match(text({ state: 'open' }, { stale: true }), /^Stale since \d\d:\d\d:\d\d$/);
+  assert.equal(text({ state: 'open' }, { newest: undefined }), 'Connected, waiting');
+  assert.equal(text({ state: 'waiting' }), 'Reconnecting in 4 s');
+  assert.equal(text({ state: 'connecting' }), 'Reconnecting…');
+  assert.equal(text({ state: 'connecting' }, { newest: undefined }), 'Connecting…');
+  assert.equal(text({ state: 'signed-out' }), 'Signed out');
+});
+
+test('containers are grouped by project, each state with a word of its own', () => {
+  const of = (project) => ({ project, state: 'running', running: true });
+  assert.deepEqual(grouped([of('a'), of('b'), of('a'), of()]).map(({ name, containers }) => [name, containers.length]), [['a', 2], ['b', 1], ['', 1]]);
+  const word = (container) => Object.values(stateOf(container)).join(' ');
+  assert.equal(word({ state: 'running' }), 'ok running');
+  assert.equal(word({ state: 'running', health: 'starting' }), 'idle starting');
+  assert.equal(word({ state: 'running', health: 'unhealthy' }), 'bad unhealthy');
+  assert.equal(word({ state: 'exited', exit_code: 0 }), 'idle stopped');
+  assert.equal(word({ state: 'exited', exit_code: 2 }), 'warning failed');
+  assert.equal(word({}), 'unknown not known');
+  assert.deepEqual(summarise([of(), of(), { state: 'dead' }]), [{ kind: 'bad', word: '1 dead' }, { kind: 'ok', word: '2 running' }]);
+});
+
+test('checks are kept by server, in their order', () => {
+  const names = byServer([{ server: 'b', name: 1 }, { name: 2 }, { server: 'b', name: 3 }]).map(({ server, checks }) => [server, checks.length]);
+  assert.deepEqual(names, [['b', 2], ['', 1]]);
+});
+
+test('facts that a machine can’t have are left out; those it doesn’t tell are dashes', () => {
+  assert.deepEqual(facts({}).map(({ name, value }) => [name, value]), [['Load', undefined], ['Clock', undefined]]);
+  const all = facts({ memory: { swap_total_bytes: 0 }, power: { source: 'battery', battery_percent: 12 }, clock: { synchronized: false }, pressure: {} });
+  assert.deepEqual(all.map(({ name, value, kind }) => [name, value?.replaceAll('\u00a0', ' '), kind]), [
+    ['Load', undefined, undefined],
+    ['Waiting', undefined, undefined],
+    ['Power', 'battery, 12 % charged', 'warning'],
+    ['Clock', 'not synchronized', 'warning'],
+  ]);
+});

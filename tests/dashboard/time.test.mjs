@@ -1,0 +1,121 @@
+// Promise: ages are told by the server's clock, and a reading that stopped coming is called stale.
+
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { MAX_SECONDS, backoff } from '../../assets/backoff.js';
+import { ServerClock } from '../../assets/clock.js';
+import { Freshness } from '../../assets/freshness.js';
+import { Sightings } from '../../assets/sightings.js';
+import { Spark } from '../../assets/spark.js';
+import { Store } from '../../assets/store.js';
+
+test('attempts are spread, from about a second to half a minute', () => {
+  assert.deepEqual([backoff(0, 0), backoff(0, 1)], [1, 2]);
+  assert.deepEqual([backoff(1, 0), backoff(1, 1)], [2, 4]);
+  assert.deepEqual([backoff(50, 0), backoff(50, 1)], [MAX_SECONDS / 2, MAX_SECONDS]);
+});
+
+test('the clock is the server’s, however wrong the viewer’s is', () => {
+  let ticks = 100;
+  const clock = new ServerClock(() => ticks);
+  assert.equal(clock.now(), undefined);
+  // A snapshot is old: it is the best there is, until something newer comes.
+  clock.event(1000);
+  clock.event(990);
+  assert.equal(clock.now(), 1000);
+  clock.event(1040);
+  ticks += 5;
+  assert.equal(clock.now(), 1045);
+  // A ping was sent now. Of several, the one with the least delay counts.
+  clock.ping(1050);
+  ticks += 15;
+  clock.ping(1062);
+  assert.equal(clock.now(), 1065);
+});
+
+test('a clock that was set, or a device that slept, is noticed at the next ping', () => {
+  let ticks = 0;
+  const clock = new ServerClock(() => ticks);
+  clock.ping(5000);
+  ticks += 15;
+  clock.ping(4000);
+  assert.equal(clock.now(), 4000);
+  ticks += 1;
+  clock.ping(9000);
+  assert.equal(clock.now(), 9000);
+});
+
+test('another machine’s clock doesn’t set ours', () => {
+  const clock = new ServerClock(() => 0);
+  clock.ping(1000);
+  clock.event(5000);
+  assert.equal(clock.now(), 1000);
+});
+
+test('stale is three times the usual pause, and never less than 15 s', () => {
+  const freshness = new Freshness();
+  assert.equal(freshness.limit(), 45);
+  for (const time of [0, 5, 10]) freshness.reading(time);
+  assert.equal(freshness.limit(), 15);
+  freshness.reading(30);
+  assert.equal(freshness.limit(), 60);
+  freshness.reading(35);
+  freshness.reading(40);
+  assert.equal(freshness.limit(), 15);
+  // An outage is no cadence, and neither is a pause without a connection.
+  freshness.reading(5000);
+  assert.equal(freshness.limit(), 360);
+  freshness.interrupted();
+  freshness.reading(9000);
+  freshness.reading(9005);
+  freshness.reading(9010);
+  assert.equal(freshness.limit(), 15);
+});
+
+test('the store keeps machines apart and tells how old each reading is', () => {
+  const store = new Store();
+  store.put('system_metrics', { node: 'b', timestamp: 100, cpu: 1 });
+  store.put('tak_status', { node: 'b', timestamp: 190 });
+  store.put('system_metrics', { node: 'a', timestamp: 200 });
+  assert.deepEqual(store.nodes(), ['a', 'b']);
+  const view = store.view('b', 200);
+  assert.equal(view.topics.system_metrics.age, 100);
+  assert.equal(view.topics.system_metrics.stale, true);
+  assert.equal(view.topics.tak_status.stale, false);
+  assert.equal(view.newest, 190);
+  assert.equal(view.stale, false, 'one topic still reports');
+  assert.equal(store.view('b', 400).stale, true);
+  assert.deepEqual(store.view('c', 200).topics, {});
+  assert.equal(store.view('b', undefined).topics.tak_status.age, undefined);
+});
+
+test('a problem that came while the page watched began then; an older one is older', () => {
+  const sightings = new Sightings();
+  const disk = { key: 'disk', topic: 'system_metrics' };
+  const tak = { key: 'tak', topic: 'tak_status' };
+  const date = (problems, now) => sightings.date(problems, ['system_metrics', 'tak_status'], now);
+  assert.deepEqual(date([disk], 100), [{ ...disk, since: 100, exact: false }]);
+  const [first, second] = date([disk, tak], 160);
+  assert.deepEqual([first.since, first.exact], [100, false]);
+  assert.deepEqual([second.since, second.exact], [160, true]);
+  date([disk], 170);
+  assert.equal(date([disk, tak], 180)[1].since, 180, 'gone and back is new');
+  assert.equal(date([{ ...tak, since: 5 }], 190)[0].since, 5, 'what is known is not overruled');
+});
+
+test('the line under a figure has a gap where nothing was known', () => {
+  const path = { attributes: {}, setAttribute(name, value) { this.attributes[name] = value; } };
+  const spark = new Spark(path, { top: 100 });
+  spark.add(0, 0);
+  assert.equal(path.attributes.d, '');
+  spark.add(60, 100);
+  assert.equal(path.attributes.d, 'M0.0 39.0L200.0 1.0');
+  spark.add(60, 50);
+  spark.add(50, 50);
+  spark.add(180, undefined);
+  spark.add(200, 50);
+  assert.match(path.attributes.d, /^M[^M]+M[^M]+$/);
+  spark.add(2000, 1);
+  assert.equal(path.attributes.d, '', 'ten minutes are kept');
+});
