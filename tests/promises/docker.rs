@@ -109,9 +109,11 @@ fn what_happens_to_a_container_is_seen_as_it_happens() {
     engine.container("patient", &check, "touch /well; exec sleep 9999");
     see_field(&mut stream, "patient", "health", json!("healthy"));
     engine.docker(&["exec", "patient", "rm", "/well"]);
-    see_field(&mut stream, "patient", "health", json!("unhealthy"));
-    let report = stream.until("the totals", |report| report["totals"]["unhealthy"] == 1);
-    assert_eq!(report["totals"]["running"], 2);
+    let report = stream.until("an unhealthy container", |report| {
+        container(report, "patient").is_some_and(|patient| patient["health"] == "unhealthy")
+    });
+    assert_eq!(report["totals"]["unhealthy"], 1, "{report}");
+    assert_eq!(report["totals"]["running"], 2, "{report}");
     engine.docker(&["exec", "patient", "touch", "/well"]);
     see_field(&mut stream, "patient", "health", json!("healthy"));
 }

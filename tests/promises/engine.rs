@@ -45,7 +45,12 @@ impl Engine {
         // It ends with the test's process, even when that is killed.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "TERM", "dockerd", "--iptables=false", "--ip6tables=false"])
-            .args(["--bridge=none", "--storage-driver=vfs", "--shutdown-timeout=1"])
+            .args([
+                "--bridge=none",
+                "--storage-driver=vfs",
+                "--shutdown-timeout=1",
+                "--log-level=warn",
+            ])
             .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
             .arg(format!("--cgroup-parent=/{}", self.name()))
             .arg(format!("--host=unix://{}", self.path("s").display()))
@@ -73,6 +78,9 @@ impl Engine {
         let mut dockerd = self.dockerd.take().expect("it runs");
         dockerd.kill().expect("it can be killed");
         dockerd.wait().expect("it has ended");
+        // Its containerd ends with it. Where nobody reaps orphans it stays as a zombie, and the
+        // next dockerd would take it for alive.
+        let _not_there = fs::remove_file(self.path("exec/containerd/containerd.pid"));
     }
 
     /// What goes into `collect.docker.host`.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -18,6 +19,8 @@ use crate::config::Schedule;
 enum Does {
     Answer(u16, Value),
     Hang,
+    /// Tells that container `a` was started, each time that it happens.
+    Events,
 }
 
 #[derive(Clone, Default)]
@@ -25,11 +28,22 @@ struct Script {
     answers: Arc<Mutex<HashMap<String, Does>>>,
     /// The request lines' targets, in the order in which they came.
     asked: Arc<Mutex<Vec<String>>>,
+    /// Ends the connections of those that hang.
+    hang_up: Arc<Notify>,
+    happens: Arc<Notify>,
 }
 
 impl Script {
     fn set(&self, path: &str, does: Does) {
         self.answers.lock().expect("not poisoned").insert(path.to_owned(), does);
+    }
+
+    /// Is an engine without containers that speaks this version.
+    fn speak(&self, api: &str) {
+        let version = json!({"Version": "27.0", "ApiVersion": api, "MinAPIVersion": "1.12"});
+        self.set("/version", Does::Answer(200, version));
+        self.set(&format!("/v{api}/containers/json"), Does::Answer(200, json!([])));
+        self.set(&format!("/v{api}/events"), Does::Hang);
     }
 
     fn asked(&self) -> Vec<String> {
@@ -52,13 +66,26 @@ impl Script {
         let path = target.split('?').next().unwrap_or_default();
         let does = self.answers.lock().expect("not poisoned").get(path).cloned();
         self.asked.lock().expect("not poisoned").push(target);
-        let Some(Does::Answer(status, body)) = does else {
-            return std::future::pending().await;
+        let (status, body) = match does {
+            Some(Does::Answer(status, body)) => (status, body),
+            Some(Does::Events) => return self.tell_events(socket).await,
+            Some(Does::Hang) | None => return self.hang_up.notified().await,
         };
         let body = body.to_string();
         let length = body.len();
         let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
         socket.write_all(answer.as_bytes()).await.expect("sent");
+    }
+}
+
+impl Script {
+    async fn tell_events(self, mut socket: UnixStream) {
+        let event = json!({"Type": "container", "Action": "start", "Actor": {"ID": "a"}});
+        let mut text = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
+        while socket.write_all(text.as_bytes()).await.is_ok() {
+            self.happens.notified().await;
+            text = format!("{event}\n");
+        }
     }
 }
 
@@ -74,9 +101,7 @@ impl Fake {
     fn start(api: &str, names: &[&str]) -> Fake {
         let dir = tempfile::tempdir().expect("a directory");
         let script = Script::default();
-        let version = json!({"Version": "27.0", "ApiVersion": api, "MinAPIVersion": "1.12"});
-        script.set("/version", Does::Answer(200, version));
-        script.set(&format!("/v{api}/events"), Does::Hang);
+        script.speak(api);
         let running =
             |name: &&str| json!({"Id": name, "Names": [format!("/{name}")], "State": "running"});
         let list: Vec<Value> = names.iter().map(running).collect();
@@ -214,6 +239,51 @@ async fn an_engine_that_comes_later_is_found_and_is_a_change() {
     fake.server.abort();
     fake.server = tokio::spawn(fake.script.clone().serve(listener));
     while collector.collect().await.expect("a report").engine.status != Status::Ok {
+        collector.changed().await;
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_was_replaced_is_asked_again_for_its_version() {
+    let fake = Fake::start("1.41", &[]);
+    let mut collector = fake.collector();
+    follow(&mut collector).await;
+    fake.script.speak("1.52");
+    fake.script.hang_up.notify_waiters();
+    loop {
+        collector.changed().await;
+        let report = collector.collect().await.expect("a report");
+        if report.engine.api_version.as_deref() == Some("1.52") {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn details_are_kept_until_an_event_says_that_they_changed() {
+    let fake = Fake::start("1.47", &["a"]);
+    fake.script.set("/v1.47/containers/a/stats", stats());
+    fake.script.set("/v1.47/events", Does::Events);
+    let mut collector = fake.collector();
+    follow(&mut collector).await;
+    let restarts = async |collector: &mut DockerCollector| {
+        let report = collector.collect().await.expect("a report");
+        report.containers[0].restart_count
+    };
+    assert_eq!(restarts(&mut collector).await, Some(2));
+    let inspected = json!({"RestartCount": 3});
+    fake.script.set("/v1.47/containers/a/json", Does::Answer(200, inspected));
+    assert_eq!(restarts(&mut collector).await, Some(2), "nobody said that it changed");
+    fake.script.happens.notify_one();
+    while restarts(&mut collector).await != Some(3) {
+        collector.changed().await;
+    }
+}
+
+/// Collects until the event stream is open.
+async fn follow(collector: &mut DockerCollector) {
+    while !collector.watch.take().followed {
+        collector.collect().await.expect("a report");
         collector.changed().await;
     }
 }
