@@ -7,7 +7,9 @@
 // How to start and speak to things.
 mod app;
 mod site;
+mod taky;
 mod wire;
+mod world;
 
 // Promises.
 mod bad_input;
@@ -17,3 +19,4 @@ mod house;
 mod lifecycle;
 mod one_file;
 mod stream;
+mod tak;
