@@ -115,7 +115,8 @@ fn a_tls_server_is_asked_with_the_client_certificate_and_its_expiry_is_reported(
             let certificates = report["certificates"].as_array().expect("certificates");
             let roles: Vec<_> =
                 certificates.iter().map(|c| c["role"].as_str().expect("a role")).collect();
-            assert_eq!(roles, ["client", "server", "server"]);
+            // One pair for each of the two ports.
+            assert_eq!(roles, ["client", "server", "issuer", "server", "issuer"]);
             for (reported, file) in [(0, &certificate), (1, &taky.path("ssl/server.crt"))] {
                 let mut openssl = Command::new("openssl");
                 let end = run(openssl.args(["x509", "-noout", "-enddate", "-in"]).arg(file));

@@ -54,6 +54,11 @@ impl Memory {
         let is_foreign = |port| self.foreign.iter().any(|(foreign, _)| *foreign == port);
         targets
             .retain(|target| target.expected || !processes.is_empty() || !is_foreign(target.port));
+        // A fixed order, whether a port was found now or remembered: what clients need comes first.
+        targets.sort_by(|a, b| {
+            let key = |target: &Target| (!target.role.is_cot(), target.port);
+            key(a).cmp(&key(b)).then_with(|| a.host.cmp(&b.host))
+        });
         targets
     }
 
@@ -220,13 +225,13 @@ mod tests {
         assert_eq!(round(&mut memory, &[], &[]), [28087], "stopped");
         assert_eq!(round(&mut memory, &[8], &[]), [28087], "starting");
         assert_eq!(round(&mut memory, &[9], &[28099]), [28099], "moved");
-        assert_eq!(round(&mut memory, &[9, 10], &[28099, 8087]), [28099, 8087], "another");
+        assert_eq!(round(&mut memory, &[9, 10], &[28099, 8087]), [8087, 28099], "another");
         assert_eq!(
             round(&mut memory, &[9, 11], &[28099]),
-            [28099, 8087],
+            [8087, 28099],
             "a customary port is missed"
         );
-        assert_eq!(round(&mut memory, &[9], &[28099]), [28099, 8087]);
+        assert_eq!(round(&mut memory, &[9], &[28099]), [8087, 28099]);
     }
 
     #[test]
