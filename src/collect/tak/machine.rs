@@ -144,7 +144,8 @@ mod tests {
         in_unit.placement.container = Some("3f2a9c1b7d5e".into());
         let mut stopped = process(TakyCot);
         stopped.suspended = true;
-        let cases: [(Vec<TakProcess>, &[&str], bool, Vec<&str>, &str); 9] = [
+        type Case<'a> = (Vec<TakProcess>, &'a [&'a str], bool, Vec<&'a str>, &'a str);
+        let cases: [Case<'_>; 9] = [
             (
                 vec![],
                 &[],

@@ -25,6 +25,7 @@ mod machine;
 mod memory;
 mod presence;
 mod report;
+mod round;
 mod server;
 mod targets;
 mod verdict;

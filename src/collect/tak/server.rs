@@ -4,18 +4,17 @@
 //! a round that is dropped half-way does no harm.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use super::checks::Facts;
 use super::checks::api::Answer;
 use super::checks::tls::{Identity, IdentityError};
-use super::judge::{Cot, Finding, Judgement, Subject, Weight, expiry};
-use super::machine::Machine;
+use super::judge::{Finding, Judgement, Subject, Weight, expiry};
 use super::memory::Memory;
 use super::presence::{Presence, TakProcess};
-use super::report::{Certificate, CertificateRole, CheckName, Flavor, Status, TakStatus};
+use super::report::{Certificate, CertificateRole, CheckName, Flavor, TakStatus};
+use super::round::Round;
 use super::targets::{self, Target};
-use super::verdict::{self, Situation};
 use crate::config::TakServerConfig;
 
 /// A server that is watched.
@@ -88,42 +87,48 @@ impl Server {
     ) -> TakStatus {
         let answers = self.memory.learn(answers, Instant::now());
         let accepts = answers.iter().any(|facts| facts.port.result.is_ok());
-        let running = !plan.processes.is_empty() || accepts;
+        let running = accepts || !plan.processes.is_empty();
         let version = answers.iter().find_map(version_of);
-        let flavor = plan
-            .processes
-            .first()
-            .map(|process| process.component.flavor())
-            .or(version.as_deref().and_then(flavor_of))
-            .or(self.memory.flavor)
-            .or(presence.installed_flavor().filter(|_| self.config.is_none()));
+        let flavor = self.flavor(&plan, version.as_deref(), presence);
         if running {
             self.memory.saw_running(flavor, &plan.processes, now);
         }
+        let local = self.is_local();
         let subject = Subject {
             server: self.config.as_ref().map(|config| config.name.clone()),
             flavor,
-            restart: self.memory.remedy("restart", presence, self.is_local()),
+            restart: self.memory.remedy("restart", presence, local),
             now: now as i64,
         };
-        let judged: Vec<Judgement> = answers.iter().map(|facts| subject.judge(facts)).collect();
-        let mut findings = self.machine_findings(&subject, &plan, presence, accepts);
-        findings.extend(self.unfound(&subject, &plan, &answers));
-        let (client, certificates) = client_findings(&subject, &plan, self.config.as_ref());
-        let cot: Vec<Cot> = judged.iter().filter_map(|judgement| judgement.cot).collect();
-        let mut all = certificates;
-        for judgement in judged {
-            findings.extend(judgement.findings);
-            all.extend(judgement.certificates);
-        }
-        findings.extend(client);
-        let situation = Situation {
+        let round = Round {
+            subject,
+            configured: self.config.is_some(),
+            local,
             installed: self.is_installed(running, presence),
             running,
-            cot,
-            worst: verdict::worst(&findings).map(|finding| finding.weight),
+            accepts,
+            last_running: self.memory.last_running,
+            start: self.memory.remedy("start", presence, local),
+            version,
         };
-        self.report(subject, situation, version, findings, all, presence)
+        let (client, mut certificates) = self.client(&round.subject, &plan);
+        let mut findings = round.machine(&plan.processes, presence);
+        findings.extend(round.unfound(&plan.processes, &answers));
+        let judged: Vec<Judgement> =
+            answers.iter().map(|facts| round.subject.judge(facts)).collect();
+        let cot = judged.iter().filter_map(|judgement| judgement.cot).collect();
+        for judgement in judged {
+            findings.extend(judgement.findings);
+            certificates.extend(judgement.certificates);
+        }
+        findings.extend(client);
+        round.report(cot, findings, certificates)
+    }
+
+    fn flavor(&self, plan: &Plan, version: Option<&str>, presence: &Presence) -> Option<Flavor> {
+        let running = plan.processes.first().map(|process| process.component.flavor());
+        let installed = presence.installed_flavor().filter(|_| self.config.is_none());
+        running.or(version.and_then(flavor_of)).or(self.memory.flavor).or(installed)
     }
 
     fn is_installed(&self, running: bool, presence: &Presence) -> bool {
@@ -133,133 +138,24 @@ impl Server {
             || presence.installed_flavor().is_some()
     }
 
-    fn report(
-        &self,
-        subject: Subject,
-        situation: Situation,
-        version: Option<String>,
-        findings: Vec<Finding>,
-        certificates: Vec<Certificate>,
-        presence: &Presence,
-    ) -> TakStatus {
-        let status = verdict::status(&situation);
-        let message =
-            self.message(&subject, status, &situation, version.as_deref(), &findings, presence);
-        // A configured server that never answered may be installed or not: who knows.
-        let known = self.config.is_none() || self.memory.last_running.is_some();
-        TakStatus {
-            status: Some(status),
-            installed: known.then_some(situation.installed),
-            running: Some(situation.running),
-            flavor: subject.flavor.filter(|_| situation.installed),
-            version,
-            checks: findings.into_iter().map(|finding| finding.check).collect(),
-            certificates,
-            message,
-        }
-    }
-
-    fn message(
-        &self,
-        subject: &Subject,
-        status: Status,
-        situation: &Situation,
-        version: Option<&str>,
-        findings: &[Finding],
-        presence: &Presence,
-    ) -> String {
-        let worst = verdict::worst(findings);
-        match status {
-            Status::NotInstalled => {
-                "No TAK server is on this machine; if one should be watched elsewhere, name it under collect.tak.servers.".into()
-            }
-            Status::Healthy => {
-                let name = version.unwrap_or(subject.title());
-                let works = situation.cot.contains(&Cot::Works);
-                let how = if works { "is up and answers its clients" } else { "is up" };
-                let calm = format!("{name} {how}.");
-                let note = worst.filter(|worst| worst.weight > Weight::Fine);
-                note.map_or(calm.clone(), |note| format!("{calm} {}", note.check.message))
-            }
-            Status::Down if !situation.running && self.is_local() => self.stopped(subject, presence),
-            _ => worst.map_or_else(String::new, |worst| worst.check.message.clone()),
-        }
-    }
-
-    fn stopped(&self, subject: &Subject, presence: &Presence) -> String {
-        let title = subject.title();
-        let start = self.memory.remedy("start", presence, self.is_local());
-        match self.memory.last_running {
-            Some(last) => format!(
-                "{title} has stopped (last seen running at {}), so nobody can connect: {start}.",
-                clock(last)
-            ),
-            None if self.config.is_some() => format!(
-                "{title} is not running, so nobody can connect: {start}, or correct its ports under collect.tak.servers."
-            ),
-            None => {
-                format!("{title} is installed but not running, so nobody can connect: {start}.")
+    /// The client certificate: whether it can be used, and for how long.
+    fn client(&self, subject: &Subject, plan: &Plan) -> (Option<Finding>, Vec<Certificate>) {
+        let path = self.config.as_ref().and_then(|config| config.client_certificate.as_ref());
+        let (Some(path), Some(identity)) = (path, &plan.identity) else {
+            return (None, Vec::new());
+        };
+        let source = path.display().to_string();
+        let found = |word| Some(subject.finding(CheckName::ClientCertificate, &source, None, word));
+        match identity {
+            Err(why) => (found((Some(false), Weight::Trouble, format!("{why}."))), Vec::new()),
+            Ok(identity) => {
+                let der = identity.certificate();
+                let certificate = subject.certificate(CertificateRole::Client, der, &source);
+                let certificates: Vec<_> = certificate.into_iter().collect();
+                (expiry(&certificates).and_then(found), certificates)
             }
         }
     }
-
-    /// What is to be seen on the machine, if the server should be there.
-    fn machine_findings(
-        &self,
-        subject: &Subject,
-        plan: &Plan,
-        presence: &Presence,
-        accepts: bool,
-    ) -> Vec<Finding> {
-        let running = accepts || !plan.processes.is_empty();
-        if !self.is_local() || !self.is_installed(running, presence) {
-            return Vec::new();
-        }
-        let start = self.memory.remedy("start", presence, true);
-        Machine { processes: &plan.processes, presence, accepts, start }.findings(subject)
-    }
-
-    /// A server whose process runs, but none of whose CoT ports was found: it starts up, or its
-    /// ports are out of sight.
-    fn unfound(&self, subject: &Subject, plan: &Plan, answers: &[Facts]) -> Option<Finding> {
-        let serves = plan.processes.iter().any(|process| process.component.serves_cot());
-        if self.config.is_some()
-            || !serves
-            || answers.iter().any(|facts| facts.target.role.is_cot())
-        {
-            return None;
-        }
-        let message = "It runs, but offers no CoT port that could be found: it is still starting, or its ports have to be named under collect.tak.servers.";
-        let word = (Some(false), Weight::Trouble, message.to_owned());
-        Some(subject.finding(CheckName::Cot, subject.title(), None, word))
-    }
-}
-
-/// The client certificate: whether it can be used, and for how long.
-fn client_findings(
-    subject: &Subject,
-    plan: &Plan,
-    config: Option<&TakServerConfig>,
-) -> (Option<Finding>, Vec<Certificate>) {
-    let path = config.and_then(|config| config.client_certificate.as_ref());
-    let (Some(path), Some(identity)) = (path, &plan.identity) else {
-        return (None, Vec::new());
-    };
-    let source = path.display().to_string();
-    let identity = match identity {
-        Ok(identity) => identity,
-        Err(why) => {
-            let word = (Some(false), Weight::Trouble, format!("{why}."));
-            let finding = subject.finding(CheckName::ClientCertificate, &source, None, word);
-            return (Some(finding), Vec::new());
-        }
-    };
-    let der = identity.certificate();
-    let certificate = subject.certificate(CertificateRole::Client, der, &source);
-    let certificates: Vec<_> = certificate.into_iter().collect();
-    let finding = expiry(&certificates)
-        .map(|word| subject.finding(CheckName::ClientCertificate, &source, None, word));
-    (finding, certificates)
 }
 
 fn version_of(facts: &Facts) -> Option<String> {
@@ -269,17 +165,13 @@ fn version_of(facts: &Facts) -> Option<String> {
     }
 }
 
-/// taky and FreeTAKServer name themselves in their version.
+/// What a version gives away: taky and FreeTAKServer name themselves, TAK Server says
+/// `5.2-RELEASE-30`.
 fn flavor_of(version: &str) -> Option<Flavor> {
     match version {
         _ if version.starts_with("taky") => Some(Flavor::Taky),
         _ if version.starts_with("FreeTAKServer") => Some(Flavor::FreeTakServer),
+        _ if version.contains("-RELEASE") => Some(Flavor::TakServer),
         _ => None,
     }
-}
-
-/// Unix seconds as `2026-11-23T17:39:05Z`.
-fn clock(seconds: f64) -> String {
-    let since_epoch = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + since_epoch).to_string()
 }

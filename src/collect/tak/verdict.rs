@@ -47,7 +47,8 @@ mod tests {
     fn the_status_follows_from_the_situation() {
         use Cot::{Fails, Unknown, Works};
         use Weight::{Fine, Hint, Note, Outage, Trouble};
-        let cases: [(bool, bool, &[Cot], Option<Weight>, Status); 17] = [
+        type Case<'a> = (bool, bool, &'a [Cot], Option<Weight>, Status);
+        let cases: [Case<'_>; 17] = [
             (false, false, &[], None, Status::NotInstalled),
             (true, false, &[], None, Status::Down),
             (true, false, &[Fails], Some(Outage), Status::Down),
