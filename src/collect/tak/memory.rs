@@ -232,6 +232,7 @@ mod tests {
             "a customary port is missed"
         );
         assert_eq!(round(&mut memory, &[9], &[28099]), [8087, 28099]);
+        assert_eq!(round(&mut memory, &[12], &[28100]), [8087, 28100], "moved again");
     }
 
     #[test]
