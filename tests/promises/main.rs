@@ -9,7 +9,9 @@ mod app;
 mod browser;
 mod engine;
 mod site;
+mod taky;
 mod wire;
+mod world;
 
 // Promises.
 mod bad_input;
@@ -21,3 +23,4 @@ mod house;
 mod lifecycle;
 mod one_file;
 mod stream;
+mod tak;

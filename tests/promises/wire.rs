@@ -140,7 +140,7 @@ impl Stream {
     }
 
     /// Reads on until an event's JSON satisfies `want`; returns it.
-    pub fn until(&mut self, what: &str, want: impl Fn(&Value) -> bool) -> Value {
+    pub fn until(&mut self, what: &str, mut want: impl FnMut(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         let mut last = String::new();
         while Instant::now() < deadline {

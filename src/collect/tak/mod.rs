@@ -1,25 +1,147 @@
-//! Placeholder until the collector lands.
-#![allow(missing_docs, reason = "replaced within this session")]
+//! The TAK server: is it there, do its ports answer as clients need them to, and how long do its
+//! certificates last.
+//!
+//! What a server says of its own health is not the truth (it says "healthy" while nothing is routed),
+//! so each layer is asked as a client would ask it: processes, ports, TLS, a CoT ping, the Marti
+//! API. Nothing that is sent leaves a trace on anyone's map.
+//!
+//! A round: [`presence`] looks at the machine, [`targets`] and [`memory`] say which ports to ask,
+//! [`checks`] asks them side by side, [`judge`] puts the answers into words and [`verdict`] into a
+//! status. Without configuration it finds a server on this machine by itself.
+
+use std::sync::Arc;
+
+use tokio::task::{JoinSet, spawn_blocking};
+use tracing::{info, warn};
+
 use super::{CollectError, Collector};
 use crate::config::{HostConfig, TakConfig};
-use crate::event::Topic;
-pub struct TakCollector;
+use crate::event::{Topic, unix_now};
+
+mod certificate;
+mod checks;
+mod judge;
+mod machine;
+mod memory;
+mod presence;
+mod report;
+mod round;
+mod server;
+mod targets;
+mod verdict;
+
+pub use report::{Certificate, CertificateRole, Check, CheckName, Flavor, Status, TakStatus};
+
+use checks::Facts;
+use presence::Presence;
+use server::{Plan, Server};
+
+/// Watches the configured TAK servers, or the one on this machine.
+pub struct TakCollector {
+    host: HostConfig,
+    servers: Vec<Server>,
+    /// The last message, so that a change is logged once.
+    said: Option<(Option<Status>, String)>,
+}
+
 impl TakCollector {
-    pub fn new(_: &TakConfig, _: &HostConfig) -> Self {
-        Self
+    /// Watches `config.servers`; with none, looks for a server on this machine in each round.
+    pub fn new(config: &TakConfig, host: &HostConfig) -> TakCollector {
+        let mut servers: Vec<_> =
+            config.servers.iter().cloned().map(Some).map(Server::new).collect();
+        if servers.is_empty() {
+            servers.push(Server::new(None));
+        }
+        TakCollector { host: host.clone(), servers, said: None }
+    }
+
+    /// Looks at the machine and reads the client certificates, where it may block.
+    async fn look(&self) -> Result<(Presence, Vec<Identity>), CollectError> {
+        let host = self.host.clone();
+        let configs: Vec<_> = self.servers.iter().map(|server| server.config().cloned()).collect();
+        spawn_blocking(move || {
+            let identities =
+                configs.iter().map(|config| Server::identity(config.as_ref()?)).collect();
+            (Presence::read(&host), identities)
+        })
+        .await
+        .map_err(|why| {
+            CollectError(format!(
+                "looking for TAK processes in {} failed: {why}",
+                self.host.proc.display()
+            ))
+        })
+    }
+
+    /// Says once what changed.
+    fn log(&mut self, report: &TakStatus) {
+        let now = (report.status, report.message.clone());
+        if self.said.as_ref() == Some(&now) {
+            return;
+        }
+        match report.status {
+            Some(Status::Down | Status::Degraded) => warn!(status = ?now.0, "{}", now.1),
+            _ => info!(status = ?now.0, "{}", now.1),
+        }
+        self.said = Some(now);
     }
 }
-#[derive(serde::Serialize)]
-pub struct TakStatus {
-    message: String,
-}
+
+/// What a configured client certificate amounts to, if there is one.
+type Identity = Option<Result<Arc<checks::tls::Identity>, checks::tls::IdentityError>>;
+
 impl Collector for TakCollector {
     type Report = TakStatus;
     const TOPIC: Topic = Topic::TakStatus;
+
     async fn collect(&mut self) -> Result<TakStatus, CollectError> {
-        Ok(TakStatus { message: "placeholder".into() })
+        let (presence, identities) = self.look().await?;
+        let plans: Vec<Plan> = self
+            .servers
+            .iter_mut()
+            .zip(identities)
+            .map(|(server, identity)| server.plan(&presence, identity))
+            .collect();
+        let answers = ask_all(&plans).await;
+        let now = unix_now();
+        let reports = self
+            .servers
+            .iter_mut()
+            .zip(plans)
+            .zip(answers)
+            .map(|((server, plan), answers)| server.conclude(plan, answers, &presence, now))
+            .collect();
+        let report = TakStatus::together(reports);
+        self.log(&report);
+        Ok(report)
     }
-    fn failed(&self, e: &CollectError) -> TakStatus {
-        TakStatus { message: e.to_string() }
+
+    fn failed(&self, error: &CollectError) -> TakStatus {
+        TakStatus::unknown(&error.to_string())
     }
+}
+
+/// Asks every port of every plan side by side; the answers are in the plans' order.
+async fn ask_all(plans: &[Plan]) -> Vec<Vec<Facts>> {
+    let mut asking = JoinSet::new();
+    for (server, plan) in plans.iter().enumerate() {
+        for (port, target) in plan.targets.iter().cloned().enumerate() {
+            let identity = plan.identity.as_ref().and_then(|identity| identity.clone().ok());
+            asking.spawn(async move { (server, port, checks::examine(target, identity).await) });
+        }
+    }
+    let mut answers: Vec<Vec<(usize, Facts)>> = plans.iter().map(|_| Vec::new()).collect();
+    while let Some(done) = asking.join_next().await {
+        // A check that panicked has been reported by the panic hook; the others still count.
+        if let Ok((server, port, facts)) = done {
+            answers[server].push((port, facts));
+        }
+    }
+    answers
+        .into_iter()
+        .map(|mut answers| {
+            answers.sort_by_key(|(port, _)| *port);
+            answers.into_iter().map(|(_, facts)| facts).collect()
+        })
+        .collect()
 }

@@ -1,0 +1,263 @@
+//! Is there a TAK server on this machine? Its processes, their ports, its units and its directory.
+//!
+//! Thin reads of `<proc>` and `<root>`; what the bytes mean is told by the pure parsers beside this
+//! file. Everything here blocks: call [`Presence::read`] where blocking is allowed.
+//!
+//! Architecture invariant: nothing here connects to anything.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::collect::tak::report::Flavor;
+use crate::config::HostConfig;
+
+mod placement;
+mod process;
+mod sockets;
+
+pub use placement::{Placement, placement, unit_flavor};
+pub use process::{Component, identify};
+
+/// Where units and init scripts are installed, below the root.
+const UNIT_DIRECTORIES: [&str; 5] = [
+    "etc/systemd/system",
+    "usr/lib/systemd/system",
+    "lib/systemd/system",
+    "run/systemd/generator.late",
+    "etc/init.d",
+];
+
+/// A command line is read up to here; the longest of a Java server is a tenth of it.
+const MAX_CMDLINE_BYTES: u64 = 64 * 1024;
+
+/// A process of a TAK server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakProcess {
+    /// As `<proc>` shows it.
+    pub pid: u32,
+    /// Which part of which server.
+    pub component: Component,
+    /// Stopped by a signal (SIGSTOP) or a debugger: it cannot answer.
+    pub suspended: bool,
+    /// Its unit or container.
+    pub placement: Placement,
+    /// Where it listens; `None`: not permitted to see, or it is in a network of its own (a
+    /// container), where its ports have other numbers than outside.
+    pub listeners: Option<Vec<SocketAddr>>,
+}
+
+/// What is to be seen of TAK servers on this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Presence {
+    /// Running processes, without the workers of a process that is listed.
+    pub processes: Vec<TakProcess>,
+    /// Installed units, without repetition, the shortest name first.
+    pub units: Vec<String>,
+    /// Whether `/opt/tak` is there: where TAK Server is installed.
+    pub opt_tak: bool,
+}
+
+impl Presence {
+    /// Looks at every process once. What cannot be read is left out: processes come and go, and
+    /// takpulse may lack permission.
+    pub fn read(host: &HostConfig) -> Presence {
+        Presence {
+            processes: processes(&host.proc),
+            units: units(&host.root),
+            opt_tak: host.root.join("opt/tak").is_dir(),
+        }
+    }
+
+    /// Which server is installed, as far as units and directories tell.
+    pub fn installed_flavor(&self) -> Option<Flavor> {
+        self.units
+            .iter()
+            .find_map(|unit| unit_flavor(unit))
+            .or(self.opt_tak.then_some(Flavor::TakServer))
+    }
+}
+
+fn processes(proc: &Path) -> Vec<TakProcess> {
+    let mut found = Vec::new();
+    let mut cmdline = Vec::new();
+    for entry in fs::read_dir(proc).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let path = entry.path();
+        if read_into(&path.join("cmdline"), &mut cmdline)
+            && let Some(component) = identify(&cmdline)
+        {
+            found.push((pid, component, path));
+        }
+    }
+    found.sort_unstable_by_key(|(pid, component, _)| (*component, *pid));
+    let all: HashSet<(u32, Component)> = found.iter().map(|(p, c, _)| (*p, *c)).collect();
+    found
+        .into_iter()
+        .filter_map(|(pid, component, path)| {
+            let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+            let (state, parent) = state_and_parent(&stat).unwrap_or(('?', 0));
+            // A zombie keeps no command line, but one may have been read just before it died.
+            if state == 'Z' || all.contains(&(parent, component)) {
+                return None;
+            }
+            Some(TakProcess {
+                pid,
+                component,
+                suspended: matches!(state, 'T' | 't'),
+                placement: placement(&fs::read_to_string(path.join("cgroup")).unwrap_or_default()),
+                listeners: listeners(&path),
+            })
+        })
+        .collect()
+}
+
+/// Reads a small file into a buffer that is used again and again; false when it cannot be read.
+fn read_into(path: &Path, buffer: &mut Vec<u8>) -> bool {
+    buffer.clear();
+    File::open(path)
+        .and_then(|file| file.take(MAX_CMDLINE_BYTES).read_to_end(buffer))
+        .is_ok_and(|length| length > 0)
+}
+
+/// The state letter and the parent's pid of a `/proc/<pid>/stat`. The name before them is in
+/// parentheses and may hold anything, parentheses too.
+fn state_and_parent(stat: &str) -> Option<(char, u32)> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_ascii_whitespace();
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
+}
+
+fn listeners(process: &Path) -> Option<Vec<SocketAddr>> {
+    let network = |path: &Path| fs::read_link(path.join("ns/net")).ok();
+    let ours = network(Path::new("/proc/self"));
+    if let (Some(ours), Some(its)) = (ours, network(process))
+        && ours != its
+    {
+        return None;
+    }
+    let inodes: HashSet<u64> = fs::read_dir(process.join("fd"))
+        .ok()?
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .filter_map(|link| sockets::socket_inode(link.to_str()?))
+        .collect();
+    let table: Vec<_> = ["net/tcp", "net/tcp6"]
+        .iter()
+        .filter_map(|name| fs::read_to_string(process.join(name)).ok())
+        .flat_map(|text| sockets::listeners(&text))
+        .collect();
+    Some(sockets::owned(&table, &inodes))
+}
+
+fn units(root: &Path) -> Vec<String> {
+    let mut units: Vec<String> = UNIT_DIRECTORIES
+        .iter()
+        .filter_map(|directory| fs::read_dir(root.join(directory)).ok())
+        .flat_map(|entries| entries.flatten())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| unit_flavor(name).is_some())
+        .map(|name| match name.strip_suffix(".service") {
+            Some(_) => name,
+            None => format!("{name}.service"),
+        })
+        .collect();
+    units.sort_unstable_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+    units.dedup();
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A machine's files, made up.
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new() -> Machine {
+            let dir = tempfile::tempdir().expect("a directory");
+            fs::create_dir(dir.path().join("proc")).expect("proc");
+            Machine(dir)
+        }
+
+        fn file(&self, path: &str, text: &str) {
+            let path = self.0.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+            fs::write(path, text).expect("a file");
+        }
+
+        fn read(&self) -> Presence {
+            Presence::read(&HostConfig {
+                proc: self.0.path().join("proc"),
+                sys: self.0.path().join("sys"),
+                root: self.0.path().into(),
+            })
+        }
+    }
+
+    #[test]
+    fn a_taky_is_found_with_its_port_and_without_its_workers() {
+        let machine = Machine::new();
+        machine.file("proc/7/cmdline", "python3\0/v/bin/taky\0");
+        machine.file("proc/7/stat", "7 (taky (x) y) T 1 7 7 0");
+        machine.file("proc/7/cgroup", "0::/system.slice/taky-cot.service\n");
+        machine.file("proc/7/net/tcp", "0: 0100007F:6DB7 0:0 0A 0 0 0 0 0 81\n");
+        fs::create_dir(machine.0.path().join("proc/7/fd")).expect("fd");
+        symlink("socket:[81]", machine.0.path().join("proc/7/fd/4")).expect("a link");
+        machine.file("proc/8/cmdline", "/v/bin/taky_dps\0");
+        machine.file("proc/8/stat", "8 (taky_dps) S 1 8");
+        machine.file("proc/9/cmdline", "/v/bin/taky_dps\0");
+        machine.file("proc/9/stat", "9 (taky_dps) S 8 8");
+        machine.file("proc/10/cmdline", "bash\0");
+        machine.file("proc/uptime", "1 1");
+
+        let found = machine.read().processes;
+        assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [7, 8]);
+        assert!(found[0].suspended && !found[1].suspended);
+        assert_eq!(found[0].placement.unit.as_deref(), Some("taky-cot.service"));
+        let port = "127.0.0.1:28087".parse().expect("an address");
+        assert_eq!(found[0].listeners, Some(vec![port]));
+        assert_eq!(found[1].listeners, None, "no fd directory: not permitted");
+    }
+
+    #[test]
+    fn units_and_the_directory_tell_that_a_server_is_installed() {
+        let machine = Machine::new();
+        assert_eq!(machine.read().installed_flavor(), None);
+        machine.file("etc/init.d/takserver", "");
+        machine.file("etc/systemd/system/takserver-api.service", "");
+        machine.file("etc/systemd/system/takpulse.service", "");
+        let units = machine.read().units;
+        assert_eq!(units, ["takserver.service", "takserver-api.service"]);
+        assert_eq!(machine.read().installed_flavor(), Some(Flavor::TakServer));
+    }
+
+    #[test]
+    fn a_directory_alone_tells_it_too() {
+        let machine = Machine::new();
+        machine.file("opt/tak/CoreConfig.xml", "");
+        assert_eq!(machine.read().installed_flavor(), Some(Flavor::TakServer));
+    }
+
+    #[test]
+    fn a_stat_is_read_whatever_the_process_is_called() {
+        let cases = [
+            ("7 (a) R 1 7", Some(('R', 1))),
+            ("7 (a) b) T 12 7", Some(('T', 12))),
+            ("7 (a) T", None),
+            ("7 (a", None),
+            ("", None),
+        ];
+        for (stat, want) in cases {
+            assert_eq!(state_and_parent(stat), want, "{stat}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The payload of `tak_status`: what viewers get. A field that is absent is not known.
+
+use serde::Serialize;
+
+/// The state of the TAK server (of the worst one, when several are watched).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TakStatus {
+    /// Absent: this round could not be finished, so nothing is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Whether a TAK server is, or in this run of takpulse was, on the machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed: Option<bool>,
+    /// Whether a process of it is visible or one of its ports accepts connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<bool>,
+    /// Which server it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<Flavor>,
+    /// What `/Marti/api/version` says, at most 100 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// What was looked at, in a fixed order.
+    pub checks: Vec<Check>,
+    /// The certificates that were served or presented.
+    pub certificates: Vec<Certificate>,
+    /// One sentence for the volunteer: the worst finding, and what to do.
+    pub message: String,
+}
+
+/// How users fare; ordered from best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// No TAK server was ever seen here: nothing to worry about.
+    NotInstalled,
+    /// Users can work and nothing needs attention.
+    Healthy,
+    /// Users can work (or it cannot be told that they cannot), but something needs attention.
+    Degraded,
+    /// Users cannot work: stopped, or it accepts connections and answers none (hung).
+    Down,
+}
+
+/// Which TAK server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flavor {
+    /// taky.
+    Taky,
+    /// The official TAK Server.
+    TakServer,
+    /// OpenTAKServer.
+    OpenTakServer,
+    /// FreeTAKServer.
+    FreeTakServer,
+}
+
+impl Flavor {
+    /// The name that its users know.
+    pub fn title(self) -> &'static str {
+        match self {
+            Flavor::Taky => "taky",
+            Flavor::TakServer => "TAK Server",
+            Flavor::OpenTakServer => "OpenTAKServer",
+            Flavor::FreeTakServer => "FreeTAKServer",
+        }
+    }
+}
+
+/// One layer of one port (or the processes), looked at by itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Check {
+    /// The configured server's name; absent when takpulse found the server by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Which layer.
+    pub name: CheckName,
+    /// What was asked: `127.0.0.1:8089`, an URL, a unit's name.
+    pub target: String,
+    /// Absent: unknown, or does not apply; the message says why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ok: Option<bool>,
+    /// Milliseconds until this layer's answer or failure, to a tenth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<f64>,
+    /// What it means and, when it failed, what to do.
+    pub message: String,
+}
+
+/// The layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckName {
+    /// The server's processes on this machine.
+    Process,
+    /// Its systemd unit.
+    Unit,
+    /// A TCP port.
+    Port,
+    /// The TLS handshake on a port.
+    Tls,
+    /// The certificate that was served.
+    Certificate,
+    /// The answer to a CoT ping.
+    Cot,
+    /// The answer of the Marti API.
+    Api,
+    /// The client certificate that takpulse was given.
+    ClientCertificate,
+}
+
+/// One certificate.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Certificate {
+    /// The configured server's name; absent when takpulse found the server by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Whose it is.
+    pub role: CertificateRole,
+    /// Its common name, or the whole subject where it has none.
+    pub subject: String,
+    /// The end of its validity in Unix seconds.
+    pub not_after: i64,
+    /// Whole days until then, rounded down: -1 in the first day after the end.
+    pub days_left: i64,
+    /// The `host:port` that served it, or the file it is in.
+    pub source: String,
+}
+
+/// Whose certificate it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateRole {
+    /// The server's own.
+    Server,
+    /// One that the server sends along with its own.
+    Issuer,
+    /// The one that takpulse presents.
+    Client,
+}
+
+impl TakStatus {
+    /// The report of a round that could not be finished.
+    pub(super) fn unknown(why: &str) -> TakStatus {
+        TakStatus {
+            status: None,
+            installed: None,
+            running: None,
+            flavor: None,
+            version: None,
+            checks: Vec::new(),
+            certificates: Vec::new(),
+            message: format!("Nothing is known of the TAK server at the moment: {why}."),
+        }
+    }
+
+    /// One report of several servers: the worst one's status and message, everybody's checks.
+    pub(super) fn together(mut reports: Vec<TakStatus>) -> TakStatus {
+        if reports.len() == 1 {
+            return reports.remove(0);
+        }
+        let any = |of: fn(&TakStatus) -> Option<bool>| reports.iter().filter_map(of).max();
+        let worst = reports.iter().rev().max_by_key(|report| report.status);
+        let server =
+            |report: &TakStatus| report.checks.first().and_then(|check| check.server.clone());
+        let named = |report: &TakStatus| match server(report) {
+            Some(name) => format!("{name}: {}", report.message),
+            None => report.message.clone(),
+        };
+        TakStatus {
+            status: worst.and_then(|report| report.status),
+            installed: any(|report| report.installed),
+            running: any(|report| report.running),
+            flavor: reports.iter().find_map(|report| report.flavor),
+            version: reports.iter().find_map(|report| report.version.clone()),
+            message: worst.map_or_else(String::new, named),
+            checks: reports.iter().flat_map(|report| report.checks.clone()).collect(),
+            certificates: reports.iter().flat_map(|report| report.certificates.clone()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(name: &str, status: Status, running: bool) -> TakStatus {
+        let check = Check {
+            server: Some(name.into()),
+            name: CheckName::ClientCertificate,
+            target: "t".into(),
+            ok: None,
+            latency_ms: None,
+            message: "m".into(),
+        };
+        TakStatus {
+            status: Some(status),
+            running: Some(running),
+            checks: vec![check],
+            message: format!("{name} is so."),
+            ..TakStatus::unknown("")
+        }
+    }
+
+    #[test]
+    fn of_several_servers_the_worst_is_told() {
+        let reports = vec![
+            report("a", Status::Healthy, true),
+            report("b", Status::Down, false),
+            report("c", Status::Down, true),
+        ];
+        let together = TakStatus::together(reports);
+        assert_eq!(together.status, Some(Status::Down));
+        assert_eq!(together.message, "b: b is so.");
+        assert_eq!(together.running, Some(true));
+        assert_eq!(together.checks.len(), 3);
+    }
+
+    #[test]
+    fn what_is_not_known_is_absent_on_the_wire() {
+        let json =
+            serde_json::to_string(&TakStatus::unknown("no answer within 10s")).expect("JSON");
+        assert_eq!(
+            json,
+            "{\"checks\":[],\"certificates\":[],\"message\":\"Nothing is known of the TAK server at the moment: no answer within 10s.\"}"
+        );
+        let json = serde_json::to_value(report("a", Status::NotInstalled, true)).expect("JSON");
+        assert_eq!(json["status"], "not_installed");
+        assert_eq!(json["checks"][0]["name"], "client_certificate");
+        assert_eq!(json["checks"][0].get("ok"), None);
+    }
+}
