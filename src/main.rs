@@ -19,7 +19,6 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(faults) => return refuse(&faults, ExitCode::from(CONFIGURATION_FAULT)),
     };
-    telemetry::start(loaded.config.log);
     // One thread serves everything: it measured best for streams, and is light on a small box.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -38,6 +37,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(loaded: Loaded) -> ExitCode {
+    telemetry::start(loaded.config.log);
     let app = match App::bind(loaded.config).await {
         Ok(app) => app,
         Err(why) => return refuse(&why, ExitCode::FAILURE),
