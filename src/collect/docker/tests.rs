@@ -43,7 +43,7 @@ impl Script {
         let version = json!({"Version": "27.0", "ApiVersion": api, "MinAPIVersion": "1.12"});
         self.set("/version", Does::Answer(200, version));
         self.set(&format!("/v{api}/containers/json"), Does::Answer(200, json!([])));
-        self.set(&format!("/v{api}/events"), Does::Hang);
+        self.set(&format!("/v{api}/events"), Does::Events);
     }
 
     fn asked(&self) -> Vec<String> {
@@ -83,8 +83,10 @@ impl Script {
         let event = json!({"Type": "container", "Action": "start", "Actor": {"ID": "a"}});
         let mut text = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
         while socket.write_all(text.as_bytes()).await.is_ok() {
-            self.happens.notified().await;
-            text = format!("{event}\n");
+            tokio::select! {
+                () = self.happens.notified() => text = format!("{event}\n"),
+                () = self.hang_up.notified() => return,
+            }
         }
     }
 }
@@ -173,7 +175,7 @@ async fn late_figures_are_a_change() {
     // The first question hangs until it is given up; the next is answered.
     fake.script.set("/v1.47/containers/a/stats", stats());
     let memory = loop {
-        collector.changed().await;
+        change(&mut collector).await;
         collector.woken = false;
         let report = collector.collect().await.expect("a report");
         if let Some(memory) = report.containers[0].figures.memory_bytes {
@@ -239,7 +241,7 @@ async fn an_engine_that_comes_later_is_found_and_is_a_change() {
     fake.server.abort();
     fake.server = tokio::spawn(fake.script.clone().serve(listener));
     while collector.collect().await.expect("a report").engine.status != Status::Ok {
-        collector.changed().await;
+        change(&mut collector).await;
     }
 }
 
@@ -251,7 +253,7 @@ async fn an_engine_that_was_replaced_is_asked_again_for_its_version() {
     fake.script.speak("1.52");
     fake.script.hang_up.notify_waiters();
     loop {
-        collector.changed().await;
+        change(&mut collector).await;
         let report = collector.collect().await.expect("a report");
         if report.engine.api_version.as_deref() == Some("1.52") {
             break;
@@ -263,7 +265,6 @@ async fn an_engine_that_was_replaced_is_asked_again_for_its_version() {
 async fn details_are_kept_until_an_event_says_that_they_changed() {
     let fake = Fake::start("1.47", &["a"]);
     fake.script.set("/v1.47/containers/a/stats", stats());
-    fake.script.set("/v1.47/events", Does::Events);
     let mut collector = fake.collector();
     follow(&mut collector).await;
     let restarts = async |collector: &mut DockerCollector| {
@@ -276,14 +277,20 @@ async fn details_are_kept_until_an_event_says_that_they_changed() {
     assert_eq!(restarts(&mut collector).await, Some(2), "nobody said that it changed");
     fake.script.happens.notify_one();
     while restarts(&mut collector).await != Some(3) {
-        collector.changed().await;
+        change(&mut collector).await;
     }
+}
+
+/// Waits for a change, but not for ever.
+async fn change(collector: &mut DockerCollector) {
+    let patience = Duration::from_secs(20);
+    timeout(patience, collector.changed()).await.expect("a change was missed");
 }
 
 /// Collects until the event stream is open.
 async fn follow(collector: &mut DockerCollector) {
     while !collector.watch.take().followed {
         collector.collect().await.expect("a report");
-        collector.changed().await;
+        change(collector).await;
     }
 }
