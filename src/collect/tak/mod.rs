@@ -40,6 +40,8 @@ use server::{Plan, Server};
 pub struct TakCollector {
     host: HostConfig,
     servers: Vec<Server>,
+    /// What the last look at the machine showed.
+    seen: Arc<Presence>,
     /// The last message, so that a change is logged once.
     said: Option<(Option<Status>, String)>,
 }
@@ -52,17 +54,17 @@ impl TakCollector {
         if servers.is_empty() {
             servers.push(Server::new(None));
         }
-        TakCollector { host: host.clone(), servers, said: None }
+        TakCollector { host: host.clone(), servers, seen: Arc::default(), said: None }
     }
 
     /// Looks at the machine and reads the client certificates, where it may block.
     async fn look(&self) -> Result<(Presence, Vec<Identity>), CollectError> {
-        let host = self.host.clone();
+        let (host, last) = (self.host.clone(), self.seen.clone());
         let configs: Vec<_> = self.servers.iter().map(|server| server.config().cloned()).collect();
         spawn_blocking(move || {
             let identities =
                 configs.iter().map(|config| Server::identity(config.as_ref()?)).collect();
-            (Presence::read(&host), identities)
+            (Presence::read(&host, &last), identities)
         })
         .await
         .map_err(|why| {
@@ -80,8 +82,8 @@ impl TakCollector {
             return;
         }
         match report.status {
-            Some(Status::Down | Status::Degraded) => warn!(status = ?now.0, "{}", now.1),
-            _ => info!(status = ?now.0, "{}", now.1),
+            Some(Status::Down | Status::Degraded) => warn!("{}", now.1),
+            _ => info!("{}", now.1),
         }
         self.said = Some(now);
     }
@@ -96,6 +98,8 @@ impl Collector for TakCollector {
 
     async fn collect(&mut self) -> Result<TakStatus, CollectError> {
         let (presence, identities) = self.look().await?;
+        let presence = Arc::new(presence);
+        self.seen = presence.clone();
         let plans: Vec<Plan> = self
             .servers
             .iter_mut()

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::collect::tak::report::Flavor;
 use crate::config::HostConfig;
@@ -32,6 +33,10 @@ const UNIT_DIRECTORIES: [&str; 5] = [
 
 /// A command line is read up to here; the longest of a Java server is a tenth of it.
 const MAX_CMDLINE_BYTES: u64 = 64 * 1024;
+
+/// The kernel walks its whole table of connections for a list of listening sockets, which takes
+/// milliseconds of CPU: while the processes stay the same, they are listed this seldom.
+const PORTS_KEPT: Duration = Duration::from_secs(60);
 
 /// A process of a TAK server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,16 +63,59 @@ pub struct Presence {
     pub units: Vec<String>,
     /// Whether `/opt/tak` is there: where TAK Server is installed.
     pub opt_tak: bool,
+    /// When the ports were listed, and since when the processes are the same.
+    pub ports: Option<Listed>,
+}
+
+/// How fresh the listed ports are.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    /// When they were read.
+    at: Instant,
+    /// Since when the processes are the same.
+    same_since: Instant,
 }
 
 impl Presence {
     /// Looks at every process once. What cannot be read is left out: processes come and go, and
-    /// takpulse may lack permission.
-    pub fn read(host: &HostConfig) -> Presence {
-        Presence {
+    /// takpulse may lack permission. Ports of processes that have been the same for a while are
+    /// taken from the `last` time.
+    pub fn read(host: &HostConfig, last: &Presence) -> Presence {
+        let mut presence = Presence {
             processes: processes(&host.proc),
             units: units(&host.root),
             opt_tak: host.root.join("opt/tak").is_dir(),
+            ports: None,
+        };
+        presence.list_ports(&host.proc, last, Instant::now());
+        presence
+    }
+
+    fn list_ports(&mut self, proc: &Path, last: &Presence, now: Instant) {
+        let pids = |presence: &Presence| -> Vec<u32> {
+            presence.processes.iter().map(|process| process.pid).collect()
+        };
+        let before = last.ports.filter(|_| pids(self) == pids(last));
+        let since = |moment: Instant| now.saturating_duration_since(moment);
+        if let Some(listed) = before
+            // A server that starts up opens its ports one by one.
+            && since(listed.same_since) > PORTS_KEPT
+            && since(listed.at) < PORTS_KEPT
+        {
+            for (process, known) in self.processes.iter_mut().zip(&last.processes) {
+                process.listeners.clone_from(&known.listeners);
+            }
+            self.ports = Some(listed);
+            return;
+        }
+        let same_since = before.map_or(now, |listed| listed.same_since);
+        self.ports = Some(Listed { at: now, same_since });
+        let mut table = None;
+        for process in &mut self.processes {
+            let path = proc.join(process.pid.to_string());
+            process.listeners = inodes(&path).map(|inodes| {
+                sockets::owned(table.get_or_insert_with(|| listening(&path)), &inodes)
+            });
         }
     }
 
@@ -111,7 +159,7 @@ fn processes(proc: &Path) -> Vec<TakProcess> {
                 component,
                 suspended: matches!(state, 'T' | 't'),
                 placement: placement(&fs::read_to_string(path.join("cgroup")).unwrap_or_default()),
-                listeners: listeners(&path),
+                listeners: None,
             })
         })
         .collect()
@@ -133,7 +181,9 @@ fn state_and_parent(stat: &str) -> Option<(char, u32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-fn listeners(process: &Path) -> Option<Vec<SocketAddr>> {
+/// The sockets that a process has open; `None` when they are not to be seen, or are in another
+/// network than ours.
+fn inodes(process: &Path) -> Option<HashSet<u64>> {
     let network = |path: &Path| fs::read_link(path.join("ns/net")).ok();
     let ours = network(Path::new("/proc/self"));
     if let (Some(ours), Some(its)) = (ours, network(process))
@@ -141,18 +191,18 @@ fn listeners(process: &Path) -> Option<Vec<SocketAddr>> {
     {
         return None;
     }
-    let inodes: HashSet<u64> = fs::read_dir(process.join("fd"))
-        .ok()?
-        .flatten()
-        .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .filter_map(|link| sockets::socket_inode(link.to_str()?))
-        .collect();
-    let table: Vec<_> = ["net/tcp", "net/tcp6"]
+    let links = fs::read_dir(process.join("fd")).ok()?.flatten();
+    let links = links.filter_map(|entry| fs::read_link(entry.path()).ok());
+    Some(links.filter_map(|link| sockets::socket_inode(link.to_str()?)).collect())
+}
+
+/// What listens in the network of a process.
+fn listening(process: &Path) -> Vec<(SocketAddr, u64)> {
+    ["net/tcp", "net/tcp6"]
         .iter()
         .filter_map(|name| fs::read_to_string(process.join(name)).ok())
         .flat_map(|text| sockets::listeners(&text))
-        .collect();
-    Some(sockets::owned(&table, &inodes))
+        .collect()
 }
 
 fn units(root: &Path) -> Vec<String> {
@@ -195,11 +245,14 @@ mod tests {
         }
 
         fn read(&self) -> Presence {
-            Presence::read(&HostConfig {
-                proc: self.0.path().join("proc"),
-                sys: self.0.path().join("sys"),
-                root: self.0.path().into(),
-            })
+            Presence::read(
+                &HostConfig {
+                    proc: self.0.path().join("proc"),
+                    sys: self.0.path().join("sys"),
+                    root: self.0.path().into(),
+                },
+                &Presence::default(),
+            )
         }
     }
 
@@ -226,6 +279,31 @@ mod tests {
         let port = "127.0.0.1:28087".parse().expect("an address");
         assert_eq!(found[0].listeners, Some(vec![port]));
         assert_eq!(found[1].listeners, None, "no fd directory: not permitted");
+    }
+
+    #[test]
+    fn ports_are_listed_seldom_while_the_processes_stay_the_same() {
+        let machine = Machine::new();
+        machine.file("proc/7/cmdline", "taky\0");
+        machine.file("proc/7/net/tcp", "0: 0100007F:6DB7 0:0 0A 0 0 0 0 0 81\n");
+        fs::create_dir(machine.0.path().join("proc/7/fd")).expect("fd");
+        symlink("socket:[81]", machine.0.path().join("proc/7/fd/4")).expect("a link");
+        let proc = machine.0.path().join("proc");
+        let start = Instant::now();
+        let mut last = Presence::default();
+        let mut listed = Vec::new();
+        // A round each 20 s; another process joins before the last.
+        for round in 0..9 {
+            if round == 8 {
+                machine.file("proc/8/cmdline", "taky_dps\0");
+            }
+            let mut now = Presence { processes: processes(&proc), ..Presence::default() };
+            now.list_ports(&proc, &last, start + Duration::from_secs(20 * round));
+            listed.push(now.ports.is_some_and(|ports| Some(ports.at) != last.ports.map(|p| p.at)));
+            assert_eq!(now.processes[0].listeners.as_ref().map(Vec::len), Some(1));
+            last = now;
+        }
+        assert_eq!(listed, [true, true, true, true, false, false, true, false, true]);
     }
 
     #[test]
