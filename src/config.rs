@@ -290,10 +290,12 @@ impl HostConfig {
 }
 
 impl Schedule {
-    fn read(section: &mut Section<'_>) -> Result<Schedule, Faulted> {
+    /// `least_timeout` (seconds) is what the collector's own limits add up to: with less, one thing
+    /// that hangs would cost the whole reading.
+    fn read(section: &mut Section<'_>, least_timeout: u64) -> Result<Schedule, Faulted> {
         let interval = section.required("interval", duration(1, 86_400));
         let unwatched_interval = section.required("unwatched_interval", duration(1, 86_400));
-        let timeout = section.required("timeout", duration(1, 300));
+        let timeout = section.required("timeout", duration(least_timeout, 300));
         Ok(Schedule {
             interval: interval?,
             unwatched_interval: unwatched_interval?,
@@ -305,7 +307,7 @@ impl Schedule {
 impl SystemConfig {
     fn read(section: &mut Section<'_>) -> Result<SystemConfig, Faulted> {
         let enabled = section.required("enabled", flag);
-        let schedule = Schedule::read(section);
+        let schedule = Schedule::read(section, 1);
         Ok(SystemConfig { enabled: enabled?, schedule: schedule? })
     }
 }
@@ -313,7 +315,7 @@ impl SystemConfig {
 impl DockerConfig {
     fn read(section: &mut Section<'_>) -> Result<DockerConfig, Faulted> {
         let enabled = section.required("enabled", flag);
-        let schedule = Schedule::read(section);
+        let schedule = Schedule::read(section, 9);
         let host = section.optional("host", docker_host);
         Ok(DockerConfig { enabled: enabled?, schedule: schedule?, host: host? })
     }
@@ -322,7 +324,7 @@ impl DockerConfig {
 impl TakConfig {
     fn read(section: &mut Section<'_>) -> Result<TakConfig, Faulted> {
         let enabled = section.required("enabled", flag);
-        let schedule = Schedule::read(section);
+        let schedule = Schedule::read(section, 10);
         let servers = section.tables("servers", TakServerConfig::read);
         Ok(TakConfig { enabled: enabled?, schedule: schedule?, servers: servers? })
     }

@@ -26,6 +26,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// A TLS handshake, and each answer after it.
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 
+/// Asking once more in another form: what it takes on top must stay below the collector's limit of
+/// at least 10 s too, and a server that needs longer has answered the first form slowly already.
+const SECOND_LOOK_LIMIT: Duration = Duration::from_millis(1500);
+
 /// Why a layer failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -129,11 +133,10 @@ pub async fn examine(target: Target, identity: Option<Arc<tls::Identity>>) -> Fa
     if first.fits() || first.is_silent() {
         return first;
     }
-    let second = ask(target.clone(), roles[1], identity).await;
-    if second.fits() {
-        return second;
+    match timeout(SECOND_LOOK_LIMIT, ask(target.clone(), roles[1], identity)).await {
+        Ok(second) if second.fits() => second,
+        _ => Facts { target, ..first },
     }
-    Facts { target, ..first }
 }
 
 impl Facts {
@@ -164,7 +167,8 @@ async fn ask(target: Target, role: Role, identity: Option<Arc<tls::Identity>>) -
     let facts = ask_path(target.clone(), identity.clone(), api::VERSION_PATH).await;
     let not_found = |timed: &Timed<api::Answer>| timed.result == Ok(api::Answer::NoSuchPath);
     if facts.api.as_ref().is_some_and(not_found) {
-        return ask_path(target, identity, api::CONFIG_PATH).await;
+        let second = ask_path(target, identity, api::CONFIG_PATH);
+        return timeout(SECOND_LOOK_LIMIT, second).await.unwrap_or(facts);
     }
     facts
 }
