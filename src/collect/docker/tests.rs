@@ -14,11 +14,10 @@ use tokio::time::Instant;
 use super::*;
 use crate::config::Schedule;
 
-/// What the engine does when it is asked for a path (without its query).
+/// What the engine does when it is asked for a path (without its query); it hangs without any.
 #[derive(Clone)]
 enum Does {
     Answer(u16, Value),
-    Hang,
     /// Tells that container `a` was started, each time that it happens.
     Events,
 }
@@ -69,7 +68,7 @@ impl Script {
         let (status, body) = match does {
             Some(Does::Answer(status, body)) => (status, body),
             Some(Does::Events) => return self.tell_events(socket).await,
-            Some(Does::Hang) | None => return self.hang_up.notified().await,
+            None => return self.hang_up.notified().await,
         };
         let body = body.to_string();
         let length = body.len();
