@@ -61,7 +61,6 @@ pub fn listed_state(listed: &ContainerSummary) -> String {
 pub fn container(listed: &ContainerSummary, details: Option<&Details>) -> Container {
     let state = listed_state(listed);
     let status = listed.status.clone().unwrap_or_default();
-    let ended = matches!(state.as_str(), "exited" | "dead" | "restarting");
     let label = |name: &str| listed.labels.as_ref()?.get(name).cloned();
     Container {
         id: short_id(listed.id.as_deref().unwrap_or_default()).to_owned(),
@@ -71,7 +70,7 @@ pub fn container(listed: &ContainerSummary, details: Option<&Details>) -> Contai
         health: health(&state, &status, details),
         restart_count: details.and_then(|details| details.restart_count),
         started_at: details.and_then(|details| details.started_at),
-        exit_code: details.and_then(|details| details.exit_code).filter(|_| ended),
+        exit_code: exit_code(&state, &status, details),
         project: label("com.docker.compose.project"),
         service: label("com.docker.compose.service"),
         ports: ports(listed.ports.as_deref().unwrap_or_default()),
@@ -125,6 +124,17 @@ fn health(state: &str, status: &str, details: Option<&Details>) -> Option<String
         (None, "paused") => details.and_then(|details| details.health.clone()),
         (None, _) => None,
     }
+}
+
+/// `Exited (137) 3 minutes ago`: the sentence belongs to the listed state. In a restart loop, what
+/// was inspected a moment later may already belong to the next run.
+fn exit_code(state: &str, status: &str, details: Option<&Details>) -> Option<i64> {
+    if !matches!(state, "exited" | "dead" | "restarting") {
+        return None;
+    }
+    let told = status.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let told = told.and_then(|(code, _)| code.parse().ok());
+    told.or_else(|| details.and_then(|details| details.exit_code))
 }
 
 /// Short and readable, by container port. A port published on every IPv4 and every IPv6 address is
@@ -255,6 +265,14 @@ mod tests {
             let container = container(&summary(json!({"State": state})), known("done").as_ref());
             assert_eq!(container.exit_code, code, "{state}");
         }
+    }
+
+    #[test]
+    fn the_exit_code_in_a_restart_loop_is_the_listed_one() {
+        let loop_again = details("restarting", r#"{"State": {"ExitCode": 0, "Running": true}}"#);
+        let listed =
+            summary(json!({"State": "restarting", "Status": "Restarting (5) 1 second ago"}));
+        assert_eq!(container(&listed, Some(&loop_again)).exit_code, Some(5));
     }
 
     #[test]

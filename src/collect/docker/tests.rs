@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::config::Schedule;
 
-/// What the engine does when it is asked for a path (without its query).
+/// What the engine does when it is asked for a path (without its query); it hangs without any.
 #[derive(Clone)]
 enum Does {
     Answer(u16, Value),
