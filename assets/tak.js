@@ -5,7 +5,7 @@
 import { Panel } from './panel.js';
 import { fields, follow, setAttribute, setIcon, setPill, setText, stamp } from './dom.js';
 import { day, daysLeft, latency } from './format.js';
-import { flavorName, layerName } from './words.js';
+import { layerName, serverName } from './words.js';
 
 const STATUS = {
   healthy: { kind: 'ok', word: 'Healthy' },
@@ -24,7 +24,7 @@ export class TakPanel extends Panel {
     const { about, pill, servers, certificates: list, certificateBox, none } = this.parts;
     const { kind, word } = STATUS[status] ?? NOT_KNOWN;
     setPill(pill, kind, word);
-    setText(about, [flavorName(flavor), version].filter(Boolean).join(' '));
+    setText(about, serverName(flavor, version));
     this.showNotice(message ?? (status === 'not_installed' ? NOT_INSTALLED : undefined));
     setAttribute(this.parts.notice, 'data-kind', kind);
     const groups = byServer(checks ?? []);

@@ -27,8 +27,14 @@ const translate = (words) => (name) => words[name] ?? name?.replaceAll('_', ' ')
 /** A layer of a TAK server: `cot` is "CoT ping". */
 export const layerName = translate(LAYERS);
 
-/** A kind of TAK server: `takserver` is "TAK Server". */
-export const flavorName = translate(FLAVORS);
+const flavorName = translate(FLAVORS);
+
+/** A TAK server by kind and version; many versions name the kind already (`taky-0.10`). */
+export function serverName(flavor, version) {
+  const kind = flavorName(flavor);
+  const named = kind && version?.toLowerCase().startsWith(kind.toLowerCase());
+  return [named ? undefined : kind, version].filter(Boolean).join(' ');
+}
 
 /** A container's state: `exited` is "stopped". */
 export const containerState = translate(CONTAINER_STATES);

@@ -37,16 +37,20 @@ pub async fn report(loaded: &Loaded) -> String {
 }
 
 fn settings(loaded: &Loaded) -> String {
+    let mut lines: Vec<(String, &str)> = loaded
+        .settings
+        .iter()
+        .map(|one| (format!("{} = {}", one.key, one.value), one.place.as_str()))
+        .collect();
+    if !loaded.settings.iter().any(|one| one.key == "node") {
+        lines.push((format!("node = {:?}", loaded.config.node), "this machine's name"));
+    }
+    let width = lines.iter().map(|(setting, _)| setting.len()).max().unwrap_or_default();
     let file = loaded.file.as_ref().map(|path| path.display().to_string());
     let mut text = format!("The configuration in force ({}):\n", file.unwrap_or("no file".into()));
-    let setting = |one: &crate::config::Setting| format!("{} = {}", one.key, one.value);
-    let width = loaded.settings.iter().map(|one| setting(one).len()).max().unwrap_or_default();
-    for one in &loaded.settings {
+    for (setting, place) in lines {
         // Writing into a string cannot fail.
-        let _ = writeln!(text, "  {:width$}  # {}", setting(one), one.place);
-    }
-    if !loaded.settings.iter().any(|one| one.key == "node") {
-        let _ = writeln!(text, "  node = {:?}  # this machine's name", loaded.config.node);
+        let _ = writeln!(text, "  {setting:width$}  # {place}");
     }
     text
 }

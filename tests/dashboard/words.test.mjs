@@ -1,0 +1,26 @@
+// What the wire calls things, and what people do.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { containerState, layerName, serverName } from '../../assets/words.js';
+
+test('a server is named once, by kind and version', () => {
+  const cases = [
+    ['taky', 'taky-0.10', 'taky-0.10'],
+    ['takserver', '5.2-RELEASE-30', 'TAK Server 5.2-RELEASE-30'],
+    ['freetakserver', 'FreeTAKServer-2.2.1', 'FreeTAKServer-2.2.1'],
+    ['opentakserver', undefined, 'OpenTAKServer'],
+    [undefined, '1.0', '1.0'],
+    [undefined, undefined, ''],
+    ['new_kind', '1', 'new kind 1'],
+  ];
+  for (const [flavor, version, name] of cases) assert.equal(serverName(flavor, version), name);
+});
+
+test('a name that is not listed is shown as it is', () => {
+  assert.equal(layerName('cot'), 'CoT ping');
+  assert.equal(layerName('message_broker'), 'message broker');
+  assert.equal(containerState('exited'), 'stopped');
+  assert.equal(containerState('paused'), 'paused');
+});
