@@ -137,9 +137,11 @@ impl Origin {
         Origin { node: node.into(), boot, last: AtomicU64::new(0) }
     }
 
-    /// An origin whose boot number is the wall clock in milliseconds.
+    /// An origin whose boot number is the wall clock in milliseconds, and some random bits.
     pub fn starting_now(node: &str) -> Origin {
-        Origin::new(node, (unix_now() * 1000.0) as u64)
+        // A box without a battery-backed clock may start twice at the same time: hence the dice.
+        let milliseconds = (unix_now() * 1000.0) as u64;
+        Origin::new(node, milliseconds << 12 | fastrand::u64(..1 << 12))
     }
 
     /// The node's name.
@@ -193,15 +195,14 @@ impl Event {
     /// `timestamp` is in Unix seconds.
     pub fn encode(id: EventId, topic: Topic, node: Arc<str>, timestamp: f64, data: &str) -> Event {
         let frame = Bytes::from(encode_frame(topic.as_str(), data, Some(id.as_str()), None));
-        Event {
-            data: Bytes::copy_from_slice(data.as_bytes()),
-            channel: DEFAULT_CHANNEL.into(),
-            id,
-            topic,
-            node,
-            timestamp,
-            frame,
-        }
+        // Data of one line stands in the frame as it is; only other data is kept a second time.
+        let start = "event:".len() + topic.as_str().len() + "\ndata:".len();
+        let data = if frame[start..].starts_with(data.as_bytes()) {
+            frame.slice(start..start + data.len())
+        } else {
+            Bytes::copy_from_slice(data.as_bytes())
+        };
+        Event { data, channel: DEFAULT_CHANNEL.into(), id, topic, node, timestamp, frame }
     }
 
     /// The same event on another channel.
@@ -240,6 +241,12 @@ impl Event {
         &self.data
     }
 
+    /// How much memory the event takes, about.
+    pub fn bytes(&self) -> usize {
+        let shared = self.frame.as_ptr_range().contains(&self.data.as_ptr());
+        self.frame.len() + if shared { 0 } else { self.data.len() }
+    }
+
     /// The bytes that every viewer gets.
     pub fn frame(&self) -> &Bytes {
         &self.frame
@@ -251,7 +258,11 @@ impl Event {
 /// `\r\n`, `\r` and `\n` each end a data line (a bare `\r` would otherwise inject fields); empty
 /// data still gives `data:`, so that a browser dispatches the event. `retry` is in milliseconds.
 pub fn encode_frame(event: &str, data: &str, id: Option<&str>, retry: Option<u64>) -> String {
-    let mut frame = String::with_capacity(data.len() + event.len() + 64);
+    // Exact where data is one line: the ring counts these bytes.
+    let id_bytes = id.map_or(0, |id| "id:\n".len() + id.len());
+    let retry_bytes = if retry.is_some() { "retry:\n".len() + 20 } else { 0 };
+    let fields = "event:\n".len() + event.len() + "data:\n".len() + data.len();
+    let mut frame = String::with_capacity(fields + id_bytes + retry_bytes + 1);
     push_field(&mut frame, "event", event);
     for line in data.replace("\r\n", "\n").split(['\n', '\r']) {
         push_field(&mut frame, "data", line);
@@ -315,6 +326,21 @@ mod tests {
         for bad in ["", "a\nb", "a\rb", "a\0b", &"x".repeat(MAX_ID_BYTES + 1)] {
             assert_eq!(EventId::parse(bad), Err(EventIdError), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn data_of_one_line_is_kept_once() {
+        let event = |data| {
+            let id =
+                EventId::parse("a-long-identifier-of-a-node-with-a-long-name-1").expect("an id");
+            Event::encode(id, Topic::Alert, "n".into(), 0.0, data)
+        };
+        for data in ["{\"a\":1}", "", "two\nlines", "a\r\nb", "trailing\n"] {
+            assert_eq!(event(data).data(), data.as_bytes(), "{data:?}");
+        }
+        let (one, two) = (event("{\"a\":1}"), event("a\r\nb"));
+        assert_eq!(one.bytes(), one.frame().len());
+        assert_eq!(two.bytes(), two.frame().len() + 4);
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub async fn cancel_when_requested(ending: CancellationToken) {
     match listen() {
         Ok(signals) => {
             let signal = first_of(signals).await;
-            info!(signal, "asked to end");
             ending.cancel();
+            info!(signal, "asked to end");
         }
         Err(why) => error!(%why, "signals cannot be listened to; streams will break at the end"),
     }

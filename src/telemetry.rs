@@ -12,7 +12,9 @@ pub fn start(config: LogConfig) {
         .with_max_level(config.level)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // A terminal that is gone must not take the process with it: the default panics.
+        .log_internal_errors(false);
     let _already_started = match config.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -1,8 +1,11 @@
 //! The dashboard's files, embedded in the binary.
 
+use std::convert::Infallible;
+
 use rust_embed::{EmbeddedFile, RustEmbed};
 use warp::Filter;
-use warp::http::{Response as HttpResponse, StatusCode};
+use warp::http::header::IF_NONE_MATCH;
+use warp::http::{HeaderMap, Response as HttpResponse, StatusCode};
 use warp::path::FullPath;
 use warp::reply::{Reply, Response};
 
@@ -42,10 +45,11 @@ fn content_type(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The `If-None-Match` header.
-pub(super) fn if_none_match()
--> impl Filter<Extract = (Option<String>,), Error = warp::Rejection> + Copy {
-    warp::header::optional("if-none-match")
+/// The `If-None-Match` header; one that is no text matches nothing.
+pub(super) fn if_none_match() -> impl Filter<Extract = (Option<String>,), Error = Infallible> + Copy
+{
+    warp::header::headers_cloned()
+        .map(|headers: HeaderMap| headers.get(IF_NONE_MATCH)?.to_str().ok().map(str::to_owned))
 }
 
 /// The file, or 304 when the browser has it: asked for each time, sent once a version.

@@ -53,11 +53,11 @@ const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
 pub fn routes(
     site: Arc<Site>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
-    let stream = at("/stream").and(warp::get()).and(stream::request()).map({
+    let stream = at("/stream").and(get_or_head()).and(stream::request()).map({
         let site = site.clone();
         move |request| stream::open(&site.hub, request)
     });
-    let state = at("/api/state").and(warp::get()).map({
+    let state = at("/api/state").and(get_or_head()).map({
         let site = site.clone();
         move || Ok(api::state(&site))
     });

@@ -53,6 +53,15 @@ impl ApiError {
         )
     }
 
+    /// Every path is only read.
+    pub(super) fn method_not_allowed() -> ApiError {
+        ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "takpulse is only read; use GET".into(),
+        )
+    }
+
     fn body(&self) -> String {
         json!({ "error": { "code": self.code, "message": self.message } }).to_string()
     }
@@ -78,6 +87,9 @@ impl Reply for ApiError {
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
         response
     }
 }
@@ -85,14 +97,7 @@ impl Reply for ApiError {
 /// What no route took.
 pub(super) async fn answer(rejection: Rejection) -> Result<Response, Infallible> {
     if rejection.find::<MethodNotAllowed>().is_some() {
-        let error = ApiError::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "this path is only read; use GET".into(),
-        );
-        let mut response = error.into_response();
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-        return Ok(response);
+        return Ok(ApiError::method_not_allowed().into_response());
     }
     let error = ApiError::new(
         StatusCode::NOT_FOUND,

@@ -67,7 +67,7 @@ where
     F: warp::Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     F::Future: Send,
 {
-    inherit_options(&listener);
+    inherit_options(&listener, limits);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let refusals = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -95,6 +95,8 @@ where
         }
     };
     shutdown.run_until_cancelled(accept).await;
+    // Who comes back now must be refused at once, and not wait for the drain.
+    drop(listener);
     connections.close();
     if timeout(DRAIN, connections.wait()).await.is_err() {
         debug!(left = connections.len(), "connections that did not end in time are cut");
@@ -102,10 +104,15 @@ where
 }
 
 /// Options of the listener that accepted sockets inherit.
-fn inherit_options(listener: &TcpListener) {
-    use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
+fn inherit_options(listener: &TcpListener, limits: Limits) {
+    use rustix::net::sockopt::{
+        set_socket_send_buffer_size, set_tcp_nodelay, set_tcp_user_timeout,
+    };
     let send_buffer = set_socket_send_buffer_size(listener, SEND_BUFFER_BYTES);
-    for outcome in [send_buffer, set_tcp_nodelay(listener, true)] {
+    // A phone that has vanished acknowledges nothing; the kernel alone would wait for 15 minutes.
+    let patience = u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX);
+    let vanished = set_tcp_user_timeout(listener, patience);
+    for outcome in [send_buffer, vanished, set_tcp_nodelay(listener, true)] {
         if let Err(why) = outcome {
             debug!(%why, "a socket option was refused; the kernel's default stays");
         }
@@ -196,12 +203,20 @@ where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    if header_bytes(&request) > MAX_HEADER_BYTES {
-        let refused = harden(ApiError::header_too_large(MAX_HEADER_BYTES).into_response());
-        return Box::pin(std::future::ready(Ok(refused)));
+    if let Some(refused) = refuse(&request) {
+        return Box::pin(std::future::ready(Ok(harden(refused.into_response()))));
     }
     request.extensions_mut().insert(Peer(peer));
     Box::pin(service.call(request))
+}
+
+/// What warp must not see.
+fn refuse(request: &Request<Incoming>) -> Option<ApiError> {
+    if header_bytes(request) > MAX_HEADER_BYTES {
+        return Some(ApiError::header_too_large(MAX_HEADER_BYTES));
+    }
+    // CONNECT names a host instead of a path, and warp takes the path for granted.
+    request.uri().path_and_query().is_none().then(ApiError::method_not_allowed)
 }
 
 fn header_bytes(request: &Request<Incoming>) -> usize {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use tokio_stream::StreamExt;
-use tracing::info;
+use tracing::debug;
 use warp::Filter as _;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use warp::http::{HeaderMap, HeaderValue};
@@ -20,6 +20,9 @@ const HEADERS: [(HeaderName, &str); 3] = [
     (CACHE_CONTROL, "no-cache, no-transform"),
     (HeaderName::from_static("x-accel-buffering"), "no"),
 ];
+
+/// So many topics a viewer may choose.
+const MOST_TOPICS: usize = 32;
 
 /// What a viewer sent.
 pub(super) struct Request {
@@ -49,7 +52,7 @@ pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
     let viewer = hub
         .view(filter, last.as_ref())
         .map_err(|full| ApiError::busy("too_many_viewers", format!("{full}; try again later")))?;
-    info!(peer = request.peer.map(|peer| peer.0.to_string()), "a viewer has come");
+    debug!(peer = request.peer.map(|peer| peer.0.to_string()), "a viewer has come");
     let mut response = warp::reply::stream(viewer.map(Ok::<_, Infallible>)).into_response();
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -69,6 +72,8 @@ fn read_id(text: &str, name: &str) -> Result<Option<EventId>, ApiError> {
     if text.is_empty() {
         return Ok(None);
     }
+    // What is no UTF-8 in a query arrives as the replacement character.
+    let text = if text.contains('\u{fffd}') { "\0" } else { text };
     EventId::parse(text).map(Some).map_err(|why| {
         let message = format!("{name} cannot be one: {why}; leave it out to start afresh");
         ApiError::bad_request("bad_last_event_id", message)
@@ -83,7 +88,7 @@ fn read_query(query: &str) -> Result<(Filter, Option<EventId>), ApiError> {
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*key {
             "topics" if !value.is_empty() => {
-                filter.topics.get_or_insert_default().extend(read_topics(&value)?);
+                add_topics(filter.topics.get_or_insert_default(), &value)?;
             }
             "node" if !value.is_empty() => filter.node = Some(plain(&value, "node")?),
             "channel" if !value.is_empty() => filter.channel = plain(&value, "channel")?,
@@ -95,15 +100,23 @@ fn read_query(query: &str) -> Result<(Filter, Option<EventId>), ApiError> {
     Ok((filter, last))
 }
 
-fn read_topics(list: &str) -> Result<Vec<Topic>, ApiError> {
-    list.split(',')
-        .map(|name| {
-            Topic::parse(name).map_err(|why| {
-                let message = format!("topics={} cannot be: {why}", name.escape_debug());
-                ApiError::bad_request("bad_topics", message)
-            })
-        })
-        .collect()
+/// Each topic once: every event is compared with all of a viewer's topics.
+fn add_topics(topics: &mut Vec<Topic>, list: &str) -> Result<(), ApiError> {
+    for name in list.split(',') {
+        let topic = Topic::parse(name).map_err(|why| {
+            let message = format!("topics={} cannot be: {why}", name.escape_debug());
+            ApiError::bad_request("bad_topics", message)
+        })?;
+        if !topics.contains(&topic) {
+            topics.push(topic);
+        }
+        if topics.len() > MOST_TOPICS {
+            let message =
+                format!("at most {MOST_TOPICS} topics can be chosen; leave topics out for all");
+            return Err(ApiError::bad_request("bad_topics", message));
+        }
+    }
+    Ok(())
 }
 
 fn plain(value: &str, name: &str) -> Result<String, ApiError> {
@@ -141,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn topics_are_taken_once_and_are_limited() {
+        let query = format!("topics={}", "a,".repeat(5000) + "a");
+        assert_eq!(read_query(&query).expect("one topic").0.topics, topics(&["a"]));
+        let many: Vec<String> = (0..=MOST_TOPICS).map(|number| format!("t{number}")).collect();
+        assert!(read_query(&format!("topics={}", many.join(","))).is_err());
+        assert!(read_query(&format!("topics={}", many[1..].join(","))).is_ok());
+    }
+
+    #[test]
     fn garbage_in_a_query_is_refused() {
         for query in [
             "topics=A",
@@ -150,6 +172,7 @@ mod tests {
             "node=%0a",
             "channel=%fe",
             "last_event_id=a%0ab",
+            "last_event_id=%ff",
             &format!("last_event_id={}", "x".repeat(300)),
         ] {
             assert!(read_query(query).is_err(), "{query}");

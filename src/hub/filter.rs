@@ -25,6 +25,11 @@ impl Filter {
         self.lets_through(event.channel(), event.node(), event.topic())
     }
 
+    /// Whether any topic but the states is wanted.
+    pub fn wants_occurrences(&self) -> bool {
+        self.topics.as_ref().is_none_or(|wanted| !wanted.iter().all(Topic::is_state))
+    }
+
     /// Whether the viewer gets events of this kind.
     pub fn lets_through(&self, channel: &str, node: &str, topic: &Topic) -> bool {
         self.channel == channel

@@ -18,7 +18,7 @@ use crate::event::{Event, EventId, Topic};
 pub struct Limits {
     /// Events.
     pub events: usize,
-    /// Bytes of their frames.
+    /// Bytes that they take.
     pub bytes: usize,
 }
 
@@ -53,6 +53,8 @@ pub struct Cursor {
     passed: u64,
     /// Up to here everything was missed before the viewer came back: it is replayed unconflated.
     replay_until: u64,
+    /// It has lost something, and has not been at the end since.
+    lagging: bool,
 }
 
 /// What a viewer gets next.
@@ -109,7 +111,7 @@ impl Ring {
         } else {
             *self.occurrences.entry(kind).or_default() += 1;
         }
-        self.bytes += event.frame().len();
+        self.bytes += event.bytes();
         self.entries.push_back(Entry { event, replaced: false });
         self.evict();
     }
@@ -119,7 +121,7 @@ impl Ring {
             && (self.entries.len() > self.limits.events || self.bytes > self.limits.bytes)
         {
             if let Some(entry) = self.entries.pop_front() {
-                self.bytes -= entry.event.frame().len();
+                self.bytes -= entry.event.bytes();
                 self.first += 1;
             }
         }
@@ -134,7 +136,7 @@ impl Ring {
     /// A cursor at the end: everything from now on.
     pub fn at_end(&self, filter: &Filter) -> Cursor {
         let end = self.end();
-        Cursor { next: end, passed: self.occurred(filter), replay_until: end }
+        Cursor { next: end, passed: self.occurred(filter), replay_until: end, lagging: false }
     }
 
     /// A cursor behind this event, so that all that came after it is replayed; `None` when the ring
@@ -144,7 +146,7 @@ impl Ring {
         let next = self.end() - back;
         let ahead = self.held_from(next).filter(|entry| is_occurrence(entry, filter)).count();
         let passed = self.occurred(filter) - ahead as u64;
-        Some(Cursor { next, passed, replay_until: self.end() })
+        Some(Cursor { next, passed, replay_until: self.end(), lagging: false })
     }
 
     /// What comes after the cursor, up to about `most_bytes` of frames (but at least one event), and
@@ -168,17 +170,30 @@ impl Ring {
             bytes += entry.event.frame().len();
             batch.events.push(entry.event.clone());
         }
+        cursor.lagging &= cursor.next < self.end();
         batch
     }
 
     /// Counts the occurrences that the viewer lost, and gives it the states that are no longer held.
+    ///
+    /// A viewer that keeps falling out at the tail would see each state replaced before it gets
+    /// there. From its second loss on it goes on at the state that has waited longest.
     fn skip_what_fell_out(&self, cursor: &mut Cursor, filter: &Filter, batch: &mut Batch) {
-        let held = self.entries.iter().filter(|entry| is_occurrence(entry, filter)).count() as u64;
-        let passed = self.occurred(filter) - held;
-        batch.lost = passed - cursor.passed;
         let fell_out = self.latest_since(filter, cursor.next);
         batch.events.extend(fell_out.into_iter().filter(|event| !self.holds(event)));
-        *cursor = Cursor { next: self.first, passed, ..*cursor };
+        let longest_waiting =
+            self.latest_numbers(filter).filter(|number| *number >= self.first).min();
+        let next = longest_waiting.filter(|_| cursor.lagging).unwrap_or(self.first);
+        let ahead =
+            self.held_from(next).filter(|entry| is_occurrence(entry, filter)).count() as u64;
+        let passed = self.occurred(filter) - ahead;
+        batch.lost = passed - cursor.passed;
+        *cursor = Cursor { next, passed, lagging: true, ..*cursor };
+    }
+
+    fn latest_numbers(&self, filter: &Filter) -> impl Iterator<Item = u64> {
+        let latest = self.latest.values().filter(|(_, event)| filter.matches(event));
+        latest.map(|(number, _)| *number)
     }
 
     fn end(&self) -> u64 {
@@ -320,6 +335,32 @@ mod tests {
         assert_eq!(read(&ring, &mut cursor, &all), (2, "s4 o6 o7 o8".into()));
         push(&mut ring, &["o9"]);
         assert_eq!(read(&ring, &mut cursor, &all), (0, "o9".into()));
+    }
+
+    #[test]
+    fn a_viewer_that_stays_behind_gets_every_state_now_and_then() {
+        let all = Filter::default();
+        let mut ring = ring(Limits { events: 400, ..ROOMY }, &[]);
+        let mut cursor = ring.at_end(&all);
+        let size = event("o1").frame().len();
+        let (mut pushed, mut seen, mut lost, mut states) = (0, 0, 0, 0);
+        for number in 0..20_000 {
+            let name = if number % 350 == 0 { format!("s{number}") } else { format!("o{number}") };
+            pushed += u64::from(name.starts_with('o'));
+            push(&mut ring, &[&name]);
+            // At half the pace.
+            if number % 2 == 0 {
+                let batch = ring.read(&mut cursor, &all, size / 2);
+                let given = ids(&batch.events);
+                states += given.iter().filter(|id| id.starts_with('s')).count();
+                seen += given.iter().filter(|id| id.starts_with('o')).count() as u64;
+                lost += batch.lost;
+            }
+        }
+        let rest = ring.read(&mut cursor, &all, usize::MAX);
+        seen += ids(&rest.events).iter().filter(|id| id.starts_with('o')).count() as u64;
+        assert_eq!(seen + lost + rest.lost, pushed, "every occurrence was given or counted");
+        assert!(states > 20, "{states} of 57 states were seen");
     }
 
     #[test]

@@ -57,7 +57,9 @@ impl Viewer {
     /// The next piece of what this viewer has not been given yet; `None` when there is nothing.
     fn take(&mut self, state: &State) -> Option<Bytes> {
         let mut batch = state.ring.read(&mut self.cursor, &self.filter, MOST_BYTES);
-        batch.lost += state.missed - std::mem::replace(&mut self.missed, state.missed);
+        let missed = state.missed - std::mem::replace(&mut self.missed, state.missed);
+        // Nobody knows what the bus lost: whoever may have lost an occurrence is told of all.
+        batch.lost += if self.filter.wants_occurrences() { missed } else { 0 };
         let beat = std::mem::replace(&mut self.beats, state.beats) != state.beats;
         let greeting = self.greeting.take();
         self.ended = state.closed;
