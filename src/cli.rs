@@ -34,6 +34,6 @@ pub enum Command {
 impl Cli {
     /// What the command line says about the configuration.
     pub fn overrides(&self) -> Overrides {
-        Overrides { config: self.config.clone(), listen: self.listen.clone() }
+        Overrides::with_environment(self.config.clone(), self.listen.clone())
     }
 }

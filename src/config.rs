@@ -357,26 +357,28 @@ impl TakServerConfig {
     /// What two keys must agree on.
     fn check(self, section: &mut Section<'_>) -> Result<TakServerConfig, Faulted> {
         let ports = [self.cot_port, self.cot_tls_port, self.http_port, self.https_port];
+        let mut faults = Vec::new();
         if ports.iter().all(Option::is_none) {
-            return Err(section.fault(
+            faults.push(section.fault(
                 "host",
                 "a server without a port cannot be checked",
                 "add cot_port, cot_tls_port, http_port or https_port beside it",
             ));
         }
         match (&self.client_certificate, &self.client_key) {
-            (Some(_), None) => Err(section.fault(
+            (Some(_), None) => faults.push(section.fault(
                 "client_certificate",
                 "a client certificate is of no use without its key",
                 "add client_key beside it",
             )),
-            (None, Some(_)) => Err(section.fault(
+            (None, Some(_)) => faults.push(section.fault(
                 "client_key",
                 "a key is of no use without its certificate",
                 "add client_certificate beside it",
             )),
-            _ => Ok(self),
+            _ => {}
         }
+        faults.pop().map_or(Ok(self), Err)
     }
 }
 

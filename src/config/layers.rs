@@ -1,10 +1,11 @@
 //! The layers a configuration is made of, and where each value came from.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use figment::providers::{Env, Serialized};
-use figment::value::{Dict, Map, Value};
+use figment::providers::Serialized;
+use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,6 +16,7 @@ use super::{REFERENCE, values};
 const PREFIX: &str = "TAKPULSE_";
 const DEFAULT: &str = "default";
 const FLAG: &str = "flag";
+const ENVIRONMENT: &str = "environment";
 /// Where a configuration is looked for when none is named.
 const CUSTOMARY: [&str; 2] = ["config.toml", "/etc/takpulse/config.toml"];
 
@@ -25,6 +27,20 @@ pub struct Overrides {
     pub config: Option<PathBuf>,
     /// `--listen`: over everything else.
     pub listen: Option<String>,
+    /// The environment variables that begin with `TAKPULSE_`, whole.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Overrides {
+    /// The command line's, with this process's environment.
+    pub fn with_environment(config: Option<PathBuf>, listen: Option<String>) -> Overrides {
+        let text = |os: OsString| os.to_string_lossy().into_owned();
+        let environment = std::env::vars_os()
+            .map(|(name, value)| (text(name), text(value)))
+            .filter(|(name, _)| name.starts_with(PREFIX))
+            .collect();
+        Overrides { config, listen, environment }
+    }
 }
 
 /// One setting in force.
@@ -48,21 +64,14 @@ impl Layers {
     /// # Errors
     /// The file that was named is missing, or a file is no TOML.
     pub(super) fn gather(overrides: Overrides) -> Result<Layers, Faults> {
-        let named = overrides.config;
-        let file = match named {
-            Some(path) => Some(TomlFile::read(&path)?),
-            None => CUSTOMARY
-                .iter()
-                .map(Path::new)
-                .find(|path| path.exists())
-                .map(TomlFile::read)
-                .transpose()?,
-        };
+        let customary = || CUSTOMARY.iter().map(PathBuf::from).find(|path| is_there(path));
+        let path = overrides.config.or_else(customary);
+        let file = path.as_deref().map(TomlFile::read).transpose()?;
         let mut figment = Figment::from(TomlFile::reference()?);
         if let Some(file) = &file {
             figment = figment.merge(file);
         }
-        figment = figment.merge(Env::prefixed(PREFIX).ignore(&["config"]).split("__"));
+        figment = figment.merge(Environment::of(&overrides.environment));
         if let Some(listen) = overrides.listen {
             figment = figment.merge(Flag(Serialized::default("http.listen", listen)));
         }
@@ -84,9 +93,7 @@ impl Layers {
         match source.map(|metadata| metadata.name.as_ref()) {
             Some(DEFAULT) => DEFAULT.into(),
             Some(FLAG) => format!("--{}", key.rsplit('.').next().unwrap_or(key)),
-            Some(name) if name.contains("environment") => {
-                format!("environment variable {}", variable(array))
-            }
+            Some(ENVIRONMENT) => format!("environment variable {}", variable(array)),
             _ => file.map_or_else(|| DEFAULT.into(), |file| file.place(key)),
         }
     }
@@ -125,7 +132,7 @@ pub(super) fn leaves(dict: &Dict) -> Vec<(String, Value)> {
 
 fn gather_leaves(key: String, value: &Value, found: &mut Vec<(String, Value)>) {
     match value {
-        Value::Dict(_, dict) => {
+        Value::Dict(_, dict) if !dict.is_empty() => {
             dict.iter()
                 .for_each(|(name, value)| gather_leaves(format!("{key}.{name}"), value, found));
         }
@@ -135,6 +142,51 @@ fn gather_leaves(key: String, value: &Value, found: &mut Vec<(String, Value)>) {
             }
         }
         leaf => found.push((key, leaf.clone())),
+    }
+}
+
+/// Also when it may not be looked at: reading it then says so, instead of passing it by in silence.
+fn is_there(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
+}
+
+/// The layer from the environment. Every value is text, as it was written (`007` stays `007`);
+/// what is a number or a truth is read from the text. (figment's own would guess the type.)
+struct Environment(Dict);
+
+impl Environment {
+    fn of(variables: &[(String, String)]) -> Environment {
+        let mut dict = Dict::new();
+        for (name, value) in variables {
+            let key = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
+            // $TAKPULSE_CONFIG names the file and is no setting.
+            if key != "config" {
+                put(&mut dict, &key, value);
+            }
+        }
+        Environment(dict)
+    }
+}
+
+/// Puts a value at `a__b__c`.
+fn put(dict: &mut Dict, key: &str, value: &str) {
+    let Some((table, rest)) = key.split_once("__") else {
+        dict.insert(key.to_owned(), Value::String(Tag::Default, value.to_owned()));
+        return;
+    };
+    let inner = dict.entry(table.to_owned()).or_insert_with(|| Value::from(Dict::new()));
+    if let Value::Dict(_, inner) = inner {
+        put(inner, rest, value);
+    }
+}
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(ENVIRONMENT)
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Profile::Default.collect(self.0.clone()))
     }
 }
 

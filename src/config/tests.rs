@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// Loads a file with this text from a directory of its own, under this environment.
+/// Loads a file with this text from a directory of its own, in an empty environment.
 fn load_text(text: &str, listen: Option<&str>) -> Result<Loaded, Faults> {
+    load_in(text, Overrides { listen: listen.map(str::to_owned), ..Overrides::default() })
+}
+
+fn load_in(text: &str, overrides: Overrides) -> Result<Loaded, Faults> {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("config.toml");
     std::fs::write(&path, text).expect("written");
-    load(Overrides { config: Some(path), listen: listen.map(str::to_owned) })
+    load(Overrides { config: Some(path), ..overrides })
 }
 
 fn faults(text: &str) -> String {
@@ -56,7 +60,8 @@ fn the_reference_shows_every_setting_and_only_settings() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("all.toml");
     std::fs::write(&path, uncommented_reference()).expect("written");
-    let layers = Layers::gather(Overrides { config: Some(path), listen: None }).expect("parses");
+    let layers =
+        Layers::gather(Overrides { config: Some(path), ..Overrides::default() }).expect("parses");
     let mut root = Section::root(&layers);
     Config::read(&mut root).expect("reads");
     let known: BTreeSet<String> =
@@ -85,6 +90,10 @@ host = \"tak.example.org\"
 https_port = 8443
 client_key = \"k.pem\"
 color = \"red\"
+[[collect.tak.servers]]
+host = \"two.faults\"
+client_key = \"k.pem\"
+[colect.tak]
 ";
     insta::assert_snapshot!(faults(text));
 }
@@ -93,7 +102,8 @@ color = \"red\"
 fn a_section_that_is_no_table_and_a_file_that_is_no_toml_are_said_so() {
     insta::assert_snapshot!(faults("http = 5\n[bus]\nbackend = \"redis\"\n"));
     insta::assert_snapshot!(faults("[http]\nlisten = 127.0.0.1:80\n"));
-    let missing = load(Overrides { config: Some("/nowhere/x.toml".into()), listen: None });
+    let missing =
+        load(Overrides { config: Some("/nowhere/x.toml".into()), ..Overrides::default() });
     insta::assert_snapshot!(missing.expect_err("missing"));
 }
 
@@ -107,6 +117,23 @@ fn a_flag_wins_over_the_file_and_is_named() {
         faults.contains("http.listen: \"nonsense\" cannot be its value (--listen)"),
         "{faults}"
     );
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_is_taken_as_it_is_written() {
+    let variables = [
+        ("TAKPULSE_NODE", "007"),
+        ("TAKPULSE_HTTP__MAX_VIEWERS", "12"),
+        ("TAKPULSE_COLLECT__DOCKER__ENABLED", "false"),
+        ("TAKPULSE_COLLECT__TAK__INTERVAL", "3s"),
+        ("TAKPULSE_CONFIG", "names the file, and is no setting"),
+    ];
+    let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let overrides = Overrides { environment, ..Overrides::default() };
+    let config = load_in("[http]\nmax_viewers = 5\n", overrides).expect("right").config;
+    assert_eq!((config.node.as_str(), config.http.max_viewers), ("007", 12));
+    assert!(!config.docker.enabled);
+    assert_eq!(config.tak.schedule.interval, Duration::from_secs(3));
 }
 
 #[test]

@@ -34,13 +34,13 @@ fn show_number(number: &Num) -> String {
     }
 }
 
-/// A whole number; TOML's are signed, the environment's are not.
+/// A whole number; the environment's are text.
 fn whole(value: &Value) -> Option<u128> {
-    let signed = value.to_i128().and_then(|number| u128::try_from(number).ok());
-    signed.or_else(|| value.to_u128())
+    let written = || quoted(value)?.parse().ok();
+    value.to_i128().and_then(|number| u128::try_from(number).ok()).or_else(written)
 }
 
-/// Text; a number in the environment is text too, where text is asked for.
+/// Text; a number is text too, where text is asked for.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(text.clone()),
@@ -55,7 +55,8 @@ fn quoted(value: &Value) -> Option<&str> {
 }
 
 pub(super) fn flag(value: &Value) -> Read<bool> {
-    value.to_bool().ok_or_else(|| "true or false".into())
+    let written = quoted(value).and_then(|text| text.parse().ok());
+    value.to_bool().or(written).ok_or_else(|| "true or false".into())
 }
 
 /// A whole number from `least` to `most`.
