@@ -1,7 +1,9 @@
 //! Builds the house from its configuration, wires the parts, and drains them at shutdown.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -17,20 +19,56 @@ use crate::config::{Config, HttpConfig, Schedule};
 use crate::event::{Origin, Topic};
 use crate::http::{self, Site};
 use crate::hub::{self, Hub};
+use crate::shutdown;
+use crate::telemetry;
 
 /// Why takpulse could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// No runtime: the system is out of files or memory.
+    #[error("the runtime cannot start: {0}; is the system out of files or memory?")]
+    Runtime(io::Error),
     /// The address is taken, not of this machine, or not allowed.
     #[error("cannot listen on {listen}: {why}; {advice}")]
     Listen {
         /// The address that was asked for.
         listen: SocketAddr,
         /// What the system said.
-        why: std::io::Error,
+        why: io::Error,
         /// What to do.
         advice: &'static str,
     },
+}
+
+/// Runs takpulse until it is asked to end. The dashboard's address goes to stdout.
+///
+/// # Errors
+/// It could not start.
+pub fn run(config: Config) -> Result<(), StartError> {
+    telemetry::start(config.log);
+    block_on(async {
+        let app = App::bind(config).await?;
+        let (version, address) = (env!("CARGO_PKG_VERSION"), app.address());
+        // Whoever started it may not listen; the dashboard is served all the same.
+        let _unheard = writeln!(io::stdout(), "takpulse {version} is running: http://{address}/");
+        let ending = CancellationToken::new();
+        tokio::spawn(shutdown::cancel_when_requested(ending.clone()));
+        app.run(ending).await;
+        Ok(())
+    })?
+}
+
+/// Runs this on a runtime of one thread: it measured best for streams, and is light on a small box.
+///
+/// # Errors
+/// The system has no room for a runtime.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Runtime)?;
+    let outcome = runtime.block_on(work);
+    // A reading that hangs in the kernel must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    Ok(outcome)
 }
 
 /// takpulse, listening but not yet running.
@@ -110,14 +148,12 @@ fn raise_file_limit() {
     }
 }
 
-fn advice(kind: std::io::ErrorKind) -> &'static str {
+fn advice(kind: io::ErrorKind) -> &'static str {
     match kind {
-        std::io::ErrorKind::AddrInUse => {
+        io::ErrorKind::AddrInUse => {
             "is takpulse running already? Choose another port with --listen or http.listen"
         }
-        std::io::ErrorKind::PermissionDenied => {
-            "choose a port above 1023 with --listen or http.listen"
-        }
+        io::ErrorKind::PermissionDenied => "choose a port above 1023 with --listen or http.listen",
         _ => "choose an address of this machine with --listen or http.listen",
     }
 }

@@ -5,11 +5,11 @@
 //! collected. Nothing is changed and nothing is served.
 
 use std::fmt::Write as _;
-use std::net::TcpListener;
 
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::app::App;
 use crate::collect::docker::DockerCollector;
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
@@ -20,13 +20,12 @@ use crate::config::{Loaded, Schedule};
 pub async fn report(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let mut text = settings(loaded);
-    let listen = config.http.listen;
-    let free = match TcpListener::bind(listen) {
-        Ok(_) => "free".into(),
-        Err(why) => format!("not to be had: {why}; is takpulse running already?"),
+    let listen = match App::bind(config.clone()).await {
+        Ok(app) => format!("{} is free", app.address()),
+        Err(why) => why.to_string(),
     };
     text.push_str("\nWhat is found on this box:\n");
-    push(&mut text, "http", &format!("{listen} is {free}"));
+    push(&mut text, "http", &listen);
     let system = config.system.enabled.then(|| SystemCollector::new(&config.system, &config.host));
     push(&mut text, "system", &ask(system, config.system.schedule, describe_system).await);
     let docker = config.docker.enabled.then(|| DockerCollector::new(&config.docker));

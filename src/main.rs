@@ -1,15 +1,13 @@
 //! Parses, loads, dispatches, and turns the outcome into an exit code: 0 clean, 1 could not run,
 //! 2 usage (clap's), 78 configuration.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
-use takpulse::app::App;
 use takpulse::cli::{Cli, Command};
-use takpulse::config::{self, Loaded};
-use takpulse::{check, shutdown, telemetry};
-use tokio_util::sync::CancellationToken;
+use takpulse::{app, check, config};
 
 const CONFIGURATION_FAULT: u8 = 78;
 
@@ -19,37 +17,22 @@ fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(faults) => return refuse(&faults, ExitCode::from(CONFIGURATION_FAULT)),
     };
-    // One thread serves everything: it measured best for streams, and is light on a small box.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(why) => return refuse(&why, ExitCode::FAILURE),
+    let outcome = match cli.command.unwrap_or_default() {
+        Command::Run => app::run(loaded.config),
+        Command::Check => app::block_on(check::report(&loaded)).map(|report| say(&report)),
     };
-    let code = match cli.command.unwrap_or_default() {
-        Command::Run => runtime.block_on(run(loaded)),
-        Command::Check => runtime.block_on(async {
-            print!("{}", check::report(&loaded).await);
-            ExitCode::SUCCESS
-        }),
-    };
-    // A reading that hangs in the kernel must not hold up the end.
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    code
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => refuse(&why, ExitCode::FAILURE),
+    }
 }
 
-async fn run(loaded: Loaded) -> ExitCode {
-    telemetry::start(loaded.config.log);
-    let app = match App::bind(loaded.config).await {
-        Ok(app) => app,
-        Err(why) => return refuse(&why, ExitCode::FAILURE),
-    };
-    println!("takpulse {} is running: http://{}/", env!("CARGO_PKG_VERSION"), app.address());
-    let ending = CancellationToken::new();
-    tokio::spawn(shutdown::cancel_when_requested(ending.clone()));
-    app.run(ending).await;
-    ExitCode::SUCCESS
+/// To stdout, where nobody may listen any more.
+fn say(text: &str) {
+    let _unheard = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn refuse(why: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
-    eprintln!("takpulse: {why}");
+fn refuse(why: &dyn Display, code: ExitCode) -> ExitCode {
+    let _unheard = writeln!(std::io::stderr(), "takpulse: {why}");
     code
 }

@@ -11,7 +11,7 @@ pub use crate::wire::{Answer, Stream, wait_for};
 
 /// The binary under test: the static release binary under `tests/run`, else cargo's.
 pub fn binary() -> PathBuf {
-    std::env::var_os("TAKPULSE_TEST_BIN")
+    std::env::var_os("TEST_TAKPULSE_BIN")
         .map_or_else(|| env!("CARGO_BIN_EXE_takpulse").into(), PathBuf::from)
 }
 
@@ -70,15 +70,14 @@ impl App {
         gather(child.stderr.take().expect("stderr is piped"), log.clone());
         let said = Arc::new(Mutex::new(String::new()));
         gather(child.stdout.take().expect("stdout is piped"), said.clone());
-        let address = wait_for("takpulse to print its URL", || {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut app = App { child, address: nowhere, log, dir };
+        app.address = wait_for("takpulse to print its URL", || {
+            assert!(app.is_running(), "takpulse has ended: {}", app.log());
             let said = said.lock().expect("not poisoned");
-            let rest = said.split("http://").nth(1)?;
-            if let Ok(Some(status)) = child.try_wait() {
-                panic!("takpulse ended ({status}): {}", log.lock().expect("not poisoned"));
-            }
-            rest.split('/').next()?.parse().ok()
+            said.split("http://").nth(1)?.split('/').next()?.parse().ok()
         });
-        App { child, address, log, dir }
+        app
     }
 
     /// Where it listens.

@@ -35,8 +35,20 @@ fn what_is_no_route_or_no_method_of_it_is_refused_in_json() {
         let request = format!("{method} {path} HTTP/1.0\r\nHost: x\r\n\r\n");
         let answer = app.raw(request.as_bytes());
         assert_refused(&answer, 405, "method_not_allowed");
-        assert_eq!(answer.header("allow"), Some("GET"));
+        assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
+    assert_refused(
+        &app.raw(b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n"),
+        405,
+        "method_not_allowed",
+    );
+    assert_refused(&app.raw(b"OPTIONS * HTTP/1.0\r\nHost: x\r\n\r\n"), 404, "not_found");
+    for path in ["/", "/stream", "/api/state", "/healthz", "/readyz"] {
+        let answer = app.raw(format!("HEAD {path} HTTP/1.0\r\nHost: x\r\n\r\n").as_bytes());
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "HEAD {path}");
+    }
+    let odd = app.raw(b"GET / HTTP/1.0\r\nIf-None-Match: \xff\r\n\r\n");
+    assert_eq!(odd.status, 200, "a header that is no text is no reason to find nothing");
     assert_eq!(app.get("/healthz").status, 200);
 }
 

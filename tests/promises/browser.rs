@@ -198,7 +198,7 @@ impl Drop for Browser {
 /// Where tests leave what people may want to look at.
 fn output_directory() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-output");
-    std::env::var_os("TAKPULSE_TEST_OUTPUT").map_or_else(|| default.into(), PathBuf::from)
+    std::env::var_os("TEST_TAKPULSE_OUTPUT").map_or_else(|| default.into(), PathBuf::from)
 }
 
 /// Starts chromedriver on a port that it chooses.

@@ -14,7 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("hub", &["bus", "event"]),
     ("http", &["hub", "bus", "event"]),
     ("collect", &["bus", "event", "config"]),
-    ("check", &["collect", "config"]),
+    ("check", &["app", "collect", "config"]),
     ("app", &["bus", "collect", "config", "event", "http", "hub", "shutdown", "telemetry"]),
 ];
 

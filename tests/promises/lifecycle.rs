@@ -1,6 +1,7 @@
 //! From start to end: the first event within a moment, one line when the port is taken, and an end
 //! that does not wait for viewers.
 
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use takpulse::hub::Limits;
@@ -73,6 +74,29 @@ fn at_the_end_streams_end_with_a_retry_and_the_exit_code_is_0() {
         }
         assert_eq!(app.wait(), Some(0));
     }
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    let mut child = app::command()
+        .args(["--listen", "127.0.0.1:0"])
+        .env("TAKPULSE_LOG__LEVEL", "debug")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stderr.take());
+    let mut line = String::new();
+    let mut said = BufReader::new(child.stdout.take().expect("stdout is piped"));
+    said.read_line(&mut line).expect("the URL");
+    drop(said);
+    let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+    let address = address.and_then(|address| address.parse().ok()).expect("an address");
+    let mut stream = wire::Stream::open(address, "", "");
+    assert!(stream.frame().expect("the stream is open").contains("retry:"));
+    app::signal(child.id(), "TERM");
+    let status = wire::wait_for("the end", || child.try_wait().expect("it can be asked"));
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]

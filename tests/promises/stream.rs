@@ -1,6 +1,7 @@
 //! The stream, byte for byte: snapshot first, live after, nothing twice, nothing missed, and one slow
 //! viewer costs the others nothing.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,6 +10,7 @@ use takpulse::hub::Limits;
 use crate::app::App;
 use crate::site::LocalSite;
 use crate::wire::{self, Stream, wait_for};
+use crate::world::in_own_process;
 
 const ROOMY: Limits = Limits { events: 100_000, bytes: 64 << 20 };
 
@@ -193,6 +195,10 @@ fn resident_bytes() -> u64 {
 
 #[test]
 fn viewers_that_never_read_grow_no_memory() {
+    in_own_process("stream::viewers_that_never_read_grow_no_memory", measure_stalled_viewers);
+}
+
+fn measure_stalled_viewers() {
     const STALLED: usize = 50;
     let site = LocalSite::start(Limits { events: 1000, bytes: 1 << 20 });
     let stalled: Vec<Stream> = (0..STALLED).map(|_| site.stream("", None)).collect();
@@ -233,7 +239,25 @@ fn an_idle_stream_gets_a_comment_and_a_ping() {
 }
 
 #[test]
-fn a_viewer_that_takes_no_bytes_is_dropped() {
+fn the_first_retry_and_the_last_are_spread() {
+    let site = LocalSite::start(ROOMY);
+    let mut streams: Vec<Stream> = (0..20).map(|_| site.stream("", None)).collect();
+    let retry = |frame: Option<String>| -> u32 {
+        let frame = frame.expect("a frame");
+        let line = frame.lines().find_map(|line| line.strip_prefix("retry:")).expect("a retry");
+        line.parse().expect("milliseconds")
+    };
+    let first: BTreeSet<u32> = streams.iter_mut().map(|stream| retry(stream.frame())).collect();
+    site.hub.close();
+    let last: BTreeSet<u32> = streams.iter_mut().map(|stream| retry(stream.frame())).collect();
+    for (retries, range) in [(first, 1000..3000), (last, 500..6000)] {
+        assert!(retries.iter().all(|retry| range.contains(retry)), "{retries:?}");
+        assert!(retries.len() > 10, "twenty viewers do not come back together: {retries:?}");
+    }
+}
+
+#[test]
+fn a_client_that_takes_no_bytes_is_dropped() {
     let site_config = "[http]\nwrite_timeout = \"1s\"\n[stream]\nheartbeat = \"1s\"\n\
         [collect.system]\nenabled = false\n[collect.docker]\nenabled = false\n[collect.tak]\nenabled = false\n";
     let app = App::start(site_config);

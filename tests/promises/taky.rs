@@ -151,8 +151,8 @@ impl Taky {
     }
 
     fn command(&self, program: &str) -> Command {
-        let bin = std::env::var_os("TAKPULSE_TEST_TAKY").expect(
-            "TAKPULSE_TEST_TAKY is the bin directory of a venv with taky (tests/run sets it)",
+        let bin = std::env::var_os("TEST_TAKPULSE_TAKY").expect(
+            "TEST_TAKPULSE_TAKY is the bin directory of a venv with taky (tests/run sets it)",
         );
         let mut command = Command::new(Path::new(&bin).join(program));
         // gunicorn keeps a control socket in HOME, one for all.
