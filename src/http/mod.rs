@@ -21,6 +21,7 @@ mod assets;
 mod reject;
 mod serve;
 mod stream;
+mod worded;
 
 pub use serve::{Limits, serve};
 

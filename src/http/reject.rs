@@ -11,6 +11,9 @@ use warp::http::{HeaderValue, StatusCode};
 use warp::reject::{MethodNotAllowed, Rejection};
 use warp::reply::{Reply, Response};
 
+/// The largest header that is answered; a browser's are below 2 KiB.
+pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
+
 /// A refusal: `{"error":{"code":"...","message":"what happened, and what to do"}}`.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {
@@ -35,12 +38,18 @@ impl ApiError {
         ApiError { retry_after_seconds: Some(fastrand::u32(2..=10)), ..error }
     }
 
-    pub(super) fn header_too_large(limit_bytes: usize) -> ApiError {
+    pub(super) fn not_http() -> ApiError {
+        let message =
+            "this is not HTTP, or not as it should be; the dashboard is at / over http://";
+        ApiError::bad_request("not_http", message.into())
+    }
+
+    pub(super) fn header_too_large() -> ApiError {
         ApiError::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "header_too_large",
             format!(
-                "the request's header is larger than {limit_bytes} bytes; send fewer or shorter fields"
+                "the request's header is larger than {MAX_HEADER_BYTES} bytes; send fewer or shorter fields"
             ),
         )
     }

@@ -27,7 +27,8 @@ use warp::http::{HeaderMap, Request};
 use warp::reply::{Reply, Response};
 
 use super::harden;
-use super::reject::ApiError;
+use super::reject::{ApiError, MAX_HEADER_BYTES};
+use super::worded::Worded;
 
 /// The far end of a connection, put into every request.
 #[derive(Clone, Copy, Debug)]
@@ -44,10 +45,8 @@ pub struct Limits {
     pub write_timeout: Duration,
 }
 
-/// The largest header that is answered; a browser's are below 2 KiB.
-const MAX_HEADER_BYTES: usize = 16 << 10;
-/// Beyond this the header is not even read to its end (hyper then refuses it without a body); it is
-/// also what hyper holds for a viewer that does not read.
+/// Beyond this a header is not even read to its end; it is also what hyper holds for a viewer that
+/// does not read.
 const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// As the buffer, in fields.
 const MAX_HEADER_FIELDS: usize = 1000;
@@ -156,7 +155,7 @@ impl Connection {
     {
         let peer = self.peer;
         let _until_the_end = self.permit;
-        let mut socket = TimeoutStream::new(self.socket);
+        let mut socket = TimeoutStream::new(Worded::new(self.socket));
         socket.set_write_timeout(Some(self.limits.write_timeout));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -213,7 +212,7 @@ where
 /// What warp must not see.
 fn refuse(request: &Request<Incoming>) -> Option<ApiError> {
     if header_bytes(request) > MAX_HEADER_BYTES {
-        return Some(ApiError::header_too_large(MAX_HEADER_BYTES));
+        return Some(ApiError::header_too_large());
     }
     // CONNECT names a host instead of a path, and warp takes the path for granted.
     request.uri().path_and_query().is_none().then(ApiError::method_not_allowed)
