@@ -12,12 +12,13 @@ export class Panel {
 
   /**
    * Says whether the reading is there and fresh. `reading` is `{data, age, stale}` or `undefined`,
-   * `online` whether the stream is open.
+   * `online` whether the stream is open, `enabled` whether the configuration has it switched on.
    */
-  showState(reading, online) {
+  showState(reading, online, enabled) {
     const { age, waiting } = this.parts;
     setAttribute(this.section, 'data-state', !reading ? 'waiting' : reading.stale ? 'stale' : 'live');
-    setText(waiting, online ? 'Waiting for the first reading…' : 'No connection yet: nothing is known.');
+    const off = enabled ? undefined : 'Switched off in the configuration.';
+    setText(waiting, off ?? (online ? 'Waiting for the first reading…' : 'No connection yet: nothing is known.'));
     // Said as soon as the stream is cut, although the figures are believed a little longer.
     const old = reading?.age !== undefined && (reading.stale || !online);
     age.hidden = !old;
