@@ -46,6 +46,32 @@ test('a clock that was set, or a device that slept, is noticed at the next ping'
   assert.equal(clock.now(), 9000);
 });
 
+test('what was slept has passed, although the browser’s clock stood still', () => {
+  let ticks = 100;
+  let wall = 9000;
+  const clock = new ServerClock(() => ticks, () => wall);
+  const pass = (counted, slept) => {
+    ticks += counted;
+    wall += counted + slept;
+    return clock.now();
+  };
+  clock.ping(5000);
+  assert.equal(pass(1, 0), 5001);
+  assert.equal(pass(1, 600), 5602, 'woken up');
+  assert.equal(pass(1, 0), 5603, 'counted once');
+  assert.equal(pass(1, 4), 5604, 'a clock that is adjusted is no sleep');
+  // The wall clock was set, not the device asleep: that makes nothing younger, and the next ping tells.
+  assert.equal(pass(1, -3000), 5605);
+  assert.equal(pass(1, 3000), 8606, 'rather too old than too young');
+  clock.ping(5606);
+  assert.equal(clock.now(), 5606);
+  // Slept, and the ping is there before the next tick: it has the time already.
+  ticks += 1;
+  wall += 301;
+  clock.ping(5907);
+  assert.equal(pass(1, 0), 5908);
+});
+
 test('another machine’s clock doesn’t set ours', () => {
   const clock = new ServerClock(() => 0);
   clock.ping(1000);
