@@ -31,7 +31,7 @@ check('span', [
 ]);
 check('spanShort', [[4, '4 s'], [7500, '2 h'], [531_000, '6 d']]);
 check('daysLeft', [
-  [-3, 'expired 3 days ago'], [-0.5, 'expired'], [0, 'today'], [1, '1 day'], [12.9, '12 days'], [729, '729 days'],
+  [-3, 'expired 2 days ago'], [-2, 'expired 1 day ago'], [-0.5, 'expired today'], [0, 'within a day'], [1, '1 day'], [12.9, '12 days'], [729, '729 days'],
   [730, '2.0 years'], [3300, '9.0 years'],
 ]);
 check('latency', [[0.2, '0.2 ms'], [21.4, '21 ms'], [1400, '1.4 s']]);
