@@ -79,24 +79,29 @@ test('another machine’s clock doesn’t set ours', () => {
   assert.equal(clock.now(), 1000);
 });
 
-test('stale is three times the usual pause, and never less than 15 s', () => {
+test('stale is three times the longest recent pause, and never less than 45 s', () => {
   const freshness = new Freshness();
-  assert.equal(freshness.limit(), 45);
-  for (const time of [0, 5, 10]) freshness.reading(time);
-  assert.equal(freshness.limit(), 15);
-  freshness.reading(30);
-  assert.equal(freshness.limit(), 60);
-  freshness.reading(35);
-  freshness.reading(40);
-  assert.equal(freshness.limit(), 15);
-  // An outage is no cadence, and neither is a pause without a connection.
-  freshness.reading(5000);
-  assert.equal(freshness.limit(), 360);
+  const read = (...times) => {
+    for (const time of times) freshness.reading(time);
+    return freshness.limit();
+  };
+  assert.equal(freshness.limit(), 90, 'a box that nobody watched is read once a minute');
+  assert.equal(read(0), 90, 'one reading tells no cadence');
+  assert.equal(read(5, 10), 45);
+  assert.equal(read(30), 60);
+  assert.equal(read(35, 40, 45, 50), 60, 'it shrinks slowly');
+  assert.equal(read(100, 150, 200, 211), 150);
+  // A burst of "I changed" is no cadence.
+  const burst = Array.from({ length: 40 }, (_, index) => 211 + 0.3 * index);
+  assert.equal(read(...burst), 150);
+  assert.equal(read(300, 390, 400, 500, 579, 590), 300);
+  assert.equal(read(...Array.from({ length: 30 }, (_, index) => 600 + 10 * index)), 45, 'three quick minutes');
+  // An outage is no cadence, and neither is a pause without a connection or a clock that is set.
+  assert.equal(read(5000), 360);
   freshness.interrupted();
-  freshness.reading(9000);
-  freshness.reading(9005);
-  freshness.reading(9010);
-  assert.equal(freshness.limit(), 15);
+  assert.equal(read(9000, 9005, 9010), 45);
+  assert.equal(read(9110), 300);
+  assert.equal(read(100, 105, 110), 45);
 });
 
 test('the store keeps machines apart and tells how old each reading is', () => {
