@@ -121,11 +121,17 @@ test('containers: each by name while they are few, counted when they are many', 
   const sick = (id) => ({ id, name: id, state: 'running', running: true, health: 'unhealthy' });
   assert.deepEqual(said({ docker: { containers: [sick('a')] } }), ['! Container a is unhealthy. Its own health check fails.']);
   assert.deepEqual(said({ docker: { containers: ['a', 'b', 'c', 'd', 'e'].map(sick) } }), ['! 5 containers are unhealthy: a, b, c and 2 more.']);
-  const stopped = (exit_code) => said({ docker: { containers: [{ id: 'a', name: 'a', state: 'exited', exit_code, status: `Exited (${exit_code}) 3 minutes ago` }] } });
+  const stopped = (exit_code, more) =>
+    said({ docker: { containers: [{ id: 'a', name: 'a', state: 'exited', exit_code, status: `Exited (${exit_code}) 3 minutes ago`, ...more }] } });
   assert.deepEqual(stopped(0), []);
   assert.deepEqual(stopped(143), [], 'an orderly stop');
   assert.deepEqual(stopped(1), ['? Container a has stopped with an error. Exit code 1, 3 minutes ago.']);
-  assert.match(stopped(137)[0], /memory ran out/);
+  assert.deepEqual(stopped(137), [], 'killed by who stopped it, as far as is known');
+  assert.deepEqual(stopped(137, { oom_killed: true }), ['? Container a has stopped with an error. Its memory ran out. Exit code 137, 3 minutes ago.']);
+  assert.deepEqual(stopped(137, { state: 'restarting', restart_count: 4 }), ['! Container a keeps restarting. Restarted 4 times.']);
+  assert.deepEqual(stopped(137, { state: 'restarting', restart_count: 4, oom_killed: true }), [
+    '! Container a keeps restarting. Restarted 4 times. Its memory ran out.',
+  ]);
 });
 
 test('an engine that can’t be read says what to do', () => {
@@ -174,6 +180,8 @@ test('containers are grouped by project, each state with a word of its own', () 
   assert.equal(word({ state: 'running', health: 'unhealthy' }), 'bad unhealthy');
   assert.equal(word({ state: 'exited', exit_code: 0 }), 'idle stopped');
   assert.equal(word({ state: 'exited', exit_code: 2 }), 'warning failed');
+  assert.equal(word({ state: 'exited', exit_code: 137 }), 'idle killed');
+  assert.equal(word({ state: 'exited', exit_code: 137, oom_killed: true }), 'warning failed');
   assert.equal(word({}), 'unknown not known');
   assert.deepEqual(summarise([of(), of(), { state: 'dead' }]), [{ kind: 'bad', word: '1 dead' }, { kind: 'ok', word: '2 running' }]);
 });
