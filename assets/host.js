@@ -22,8 +22,8 @@ export class HostPanel extends Panel {
     };
   }
 
-  /** Another machine is shown from now on. */
   clear() {
+    super.clear();
     for (const spark of Object.values(this.sparks)) spark.clear();
   }
 

@@ -82,7 +82,11 @@ function start(signal) {
   }
 
   function switchNode() {
-    panels.system_metrics.clear();
+    for (const topic of TOPICS) {
+      panels[topic].clear();
+      // Drawn anew also when somebody switches back.
+      delete shown[topic];
+    }
     tick();
     drawSoon();
   }

@@ -25,6 +25,16 @@ export class Panel {
     setText(age, old ? `${span(reading.age)} old` : '');
   }
 
+  /** Another machine is shown from now on: what the head says is not its own. */
+  clear() {
+    const { about, name } = this.parts;
+    for (const part of [about, name]) {
+      if (!part) continue;
+      setText(part, '');
+      setAttribute(part, 'title', undefined);
+    }
+  }
+
   /** Says what is to be done about a source that can't be read; `undefined` says nothing. */
   showNotice(message) {
     const { notice } = this.parts;

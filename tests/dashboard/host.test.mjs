@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { total } from '../../assets/host.js';
+import { HostPanel, total } from '../../assets/host.js';
+import { part } from './page.mjs';
 
 const carries = (name, rate, part_of) => ({ interface: name, rx_bytes_per_s: rate, tx_bytes_per_s: rate, part_of });
 const names = (interfaces) => interfaces.map((one) => one.interface).join(' ');
@@ -24,4 +25,18 @@ test('tunnels count only where there is nothing else, and what is not known make
   assert.equal(total([carries('wg0', 6)]).into, 6);
   assert.equal(total([carries('eth0', undefined)]).into, undefined);
   assert.equal(total(undefined).into, undefined);
+});
+
+test('another machine does not get this one’s name', () => {
+  const section = part('about', 'name', 'cpuLine', 'memoryLine', 'networkLine', 'temperatureLine');
+  const panel = new HostPanel(section);
+  const { about, name, cpuLine } = section.parts;
+  about.textContent = 'Debian, up 3 d';
+  about.setAttribute('title', 'box, kernel 6');
+  name.textContent = 'box';
+  for (const timestamp of [0, 60]) panel.note({ timestamp, cpu: { percent: 5 } });
+  assert.notEqual(cpuLine.getAttribute('d'), '');
+  panel.clear();
+  assert.deepEqual([about.textContent, about.hasAttribute('title'), name.textContent], ['', false, '']);
+  assert.equal(cpuLine.getAttribute('d'), '');
 });
