@@ -129,6 +129,16 @@ export function day(seconds) {
   });
 }
 
+// These are written small wherever they stand.
+const SMALL = ['takpulse', 'taky', 'systemd', 'systemctl'];
+
+/** A message as a sentence of its own: a first word in small letters gets a capital, a path stays. */
+export function sentence(message) {
+  if (typeof message !== 'string') return undefined;
+  const [first] = /^[a-z]+(?= )/.exec(message) ?? [];
+  return first && !SMALL.includes(first) ? message[0].toUpperCase() + message.slice(1) : message;
+}
+
 /** `"1 problem"`, `"2 problems"`. */
 export function count(number, one, many = `${one}s`) {
   return `${number} ${number === 1 ? one : many}`;

@@ -1,7 +1,7 @@
 // What the three panels have in common: the state they are in, said in their head.
 
 import { fields, setAttribute, setText } from './dom.js';
-import { span } from './format.js';
+import { sentence, span } from './format.js';
 
 export class Panel {
   /** The panel's `<section>` and the parts of it marked with `data-field`. */
@@ -39,6 +39,6 @@ export class Panel {
   showNotice(message) {
     const { notice } = this.parts;
     notice.hidden = !message;
-    setText(notice, message ?? '');
+    setText(notice, sentence(message) ?? '');
   }
 }

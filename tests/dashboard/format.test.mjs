@@ -36,6 +36,10 @@ check('daysLeft', [
 ]);
 check('latency', [[0.2, '0.2 ms'], [21.4, '21 ms'], [1400, '1.4 s']]);
 check('load', [[0.814, '0.81'], [12.34, '12.3']]);
+check('sentence', [
+  ['no Docker socket', 'No Docker socket'], ['Start it.', 'Start it.'], ['edge: it hangs', 'edge: it hangs'],
+  ['/proc is gone', '/proc is gone'], ['a.example is off', 'a.example is off'], ['takpulse may not', 'takpulse may not'],
+]);
 check('celsius', [[61.2, '61']]);
 
 test('one is singular', () => {
