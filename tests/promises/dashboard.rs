@@ -99,6 +99,18 @@ fn the_three_panels_fill_from_the_stream() {
 
 #[test]
 #[ignore = "needs Chromium and chromedriver, run tests/run"]
+fn a_panel_whose_topic_is_switched_off_does_not_wait() {
+    let app = App::start("[collect.docker]\nenabled = false");
+    let browser = open(&app);
+    browser
+        .wait_for_text("#containers .waiting", |text| text == "Switched off in the configuration.");
+    browser.wait_for_text("#glance", |text| !text.contains("aiting"));
+    assert!(!browser.title().starts_with("Waiting"), "{}", browser.title());
+    check_clean(&browser, &origin(&app));
+}
+
+#[test]
+#[ignore = "needs Chromium and chromedriver, run tests/run"]
 fn a_server_that_comes_back_is_found_again_without_a_reload() {
     let mut app = App::start(CONFIG);
     let browser = open(&app);
