@@ -7,6 +7,14 @@ import { count } from './format.js';
 /** So many containers with the same trouble get a sentence each; more share one. */
 const ONE_BY_ONE = 3;
 
+/** The exit code after SIGKILL: `docker stop` sends it to whatever doesn't end in time. */
+const KILLED = 137;
+
+/** Exit codes of a stop that somebody ordered; 143 is a program that doesn't handle it, such as Java. */
+const ORDERED = [KILLED, 143];
+
+const OUT_OF_MEMORY = 'Its memory ran out.';
+
 const KINDS = {
   dead: { severity: 'bad', one: 'is dead', many: 'are dead' },
   restarting: { severity: 'bad', one: 'keeps restarting', many: 'keep restarting' },
@@ -47,19 +55,22 @@ function several(kind, members) {
 }
 
 /** What is wrong with a container, if anything: `{kind, detail?}`. */
-export function trouble({ state, health, exit_code: code, status, restart_count: restarts }) {
+export function trouble({ state, health, exit_code: code, oom_killed: oom, status, restart_count: restarts }) {
   if (state === 'dead') return { kind: 'dead' };
   if (state === 'restarting') {
-    return { kind: 'restarting', detail: restarts > 0 ? `Restarted ${count(restarts, 'time')}.` : status };
+    const often = restarts > 0 ? `Restarted ${count(restarts, 'time')}.` : status;
+    return { kind: 'restarting', detail: oom ? [often, OUT_OF_MEMORY].filter(Boolean).join(' ') : often };
   }
   if (health === 'unhealthy' && state === 'running') {
     return { kind: 'unhealthy', detail: 'Its own health check fails.' };
   }
-  // 143 is an orderly stop of a program that doesn't handle it, such as Java.
-  if (state === 'exited' && code > 0 && code !== 143) {
-    const killed = code === 137 ? ' (it was killed; often because memory ran out)' : '';
+  if (state === 'exited' && (oom || (code > 0 && !ORDERED.includes(code)))) {
     const ago = /\) (.+ ago)$/.exec(status ?? '')?.[1];
-    return { kind: 'failed', detail: `Exit code ${code}${killed}${ago ? `, ${ago}` : ''}.` };
+    const said = [code === undefined ? undefined : `Exit code ${code}`, ago].filter(Boolean).join(', ');
+    return { kind: 'failed', detail: [oom && OUT_OF_MEMORY, said && `${said}.`].filter(Boolean).join(' ') };
   }
   return undefined;
 }
+
+/** Whether a container was killed, as far as is known by whoever stopped it. */
+export const wasKilled = ({ state, exit_code: code, oom_killed: oom }) => state === 'exited' && code === KILLED && !oom;

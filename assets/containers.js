@@ -7,7 +7,7 @@ import { Panel } from './panel.js';
 import { fields, follow, setPill, setText, setValue, stamp } from './dom.js';
 import { bytes, count, percent, ratePair, span, spanShort } from './format.js';
 import { containerState } from './words.js';
-import { trouble } from './container-problems.js';
+import { trouble, wasKilled } from './container-problems.js';
 
 export class ContainersPanel extends Panel {
   show({ engine, containers }, now) {
@@ -63,6 +63,7 @@ export function stateOf(container) {
   if (bad) return { kind: 'bad', word: bad };
   if (state === 'running') return health === 'starting' ? { kind: 'idle', word: 'starting' } : { kind: 'ok', word: 'running' };
   if (state === 'paused') return { kind: 'warning', word: 'paused' };
+  if (wasKilled(container)) return { kind: 'idle', word: 'killed' };
   return { kind: state ? 'idle' : 'unknown', word: containerState(state) ?? 'not known' };
 }
 

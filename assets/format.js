@@ -80,13 +80,17 @@ function two(large, largeUnit, small, smallUnit) {
   return small === 0 ? first : `${first} ${small}${SPACE}${smallUnit}`;
 }
 
-/** What is left of a certificate: days, and years from two years on. */
+/**
+ * What is left of a certificate: days, and years from two years on. The days are rounded down, so -1 is
+ * the first day after the end; the server's own messages count the same way.
+ */
 export function daysLeft(days) {
   if (!known(days)) return undefined;
   const whole = Math.floor(days);
-  if (whole < 0) return whole === -1 ? 'expired' : `expired ${-whole}${SPACE}days ago`;
+  if (whole < -1) return `expired ${-whole - 1}${SPACE}${whole === -2 ? 'day' : 'days'} ago`;
+  if (whole === -1) return 'expired today';
   if (whole >= 730) return `${(whole / 365.25).toFixed(1)}${SPACE}years`;
-  if (whole === 0) return 'today';
+  if (whole === 0) return 'within a day';
   return whole === 1 ? `1${SPACE}day` : `${whole}${SPACE}days`;
 }
 
@@ -123,6 +127,16 @@ export function day(seconds) {
     month: 'short',
     year: 'numeric',
   });
+}
+
+// These are written small wherever they stand.
+const SMALL = ['takpulse', 'taky', 'systemd', 'systemctl'];
+
+/** A message as a sentence of its own: a first word in small letters gets a capital, a path stays. */
+export function sentence(message) {
+  if (typeof message !== 'string') return undefined;
+  const [first] = /^[a-z]+(?= )/.exec(message) ?? [];
+  return first && !SMALL.includes(first) ? message[0].toUpperCase() + message.slice(1) : message;
 }
 
 /** `"1 problem"`, `"2 problems"`. */

@@ -1,4 +1,4 @@
-// The first card: what is wrong, worst first, or "All well". The page's title and icon say the same,
+// The first card: what is wrong, worst first, or "All well" once all have spoken. The page's title and icon say the same,
 // so that a tab in the background is enough to see it.
 
 import { follow, fields, setAttribute, setIcon, setText, stamp } from './dom.js';
@@ -20,30 +20,32 @@ export class Glance {
     this.icon = icon;
   }
 
-  /** Shows dated problems; `known` says whether anything has been heard at all. */
-  show({ problems, known, node, now }) {
-    const { list, well, waiting, more, spoken } = this.#parts;
+  /** Shows dated problems; `calm` is what may be said when there are none (see expected.js). */
+  show({ problems, calm, node, now }) {
+    const { list, well, waiting, waitingFor, more, spoken } = this.#parts;
+    const none = problems.length === 0;
     const worst = problems[0]?.severity;
     const shown = problems.slice(0, SHOWN);
     follow(list, shown, (problem) => problem.key, createRow, (row, problem) => updateRow(row, problem, now));
-    waiting.hidden = known || problems.length > 0;
-    well.hidden = !known || problems.length > 0;
+    waiting.hidden = !none || calm.kind === 'ok';
+    well.hidden = !none || calm.kind !== 'ok';
+    setText(waitingFor, calm.text);
     more.hidden = problems.length <= SHOWN;
     setText(more, more.hidden ? '' : `And ${problems.length - SHOWN} more: see below.`);
-    setAttribute(this.#card, 'data-worst', worst ?? (known ? 'ok' : 'unknown'));
+    setAttribute(this.#card, 'data-worst', worst ?? calm.kind);
 
-    const verdict = !known && problems.length === 0 ? 'Waiting' : problems.length === 0 ? 'All well' : verdictOf(problems);
+    const verdict = none ? calm.word : verdictOf(problems);
     const title = [verdict, node, 'takpulse'].filter(Boolean).join(' · ');
     if (document.title !== title) document.title = title;
     // Without a connection there is no other icon to be had; the title says enough.
     if (problems[0]?.key !== 'connection') setAttribute(this.icon, 'href', ICONS[worst] ?? 'favicon.svg');
 
     // Read out when a problem comes or goes; not each time that a figure in a sentence changes.
-    const keys = `${known} ${problems.map((problem) => problem.key).join('\n')}`;
+    const keys = none ? calm.text : problems.map((problem) => problem.key).join('\n');
     if (keys === this.#said) return;
     this.#said = keys;
     const sentences = shown.map(({ what, detail }) => [what, detail].filter(Boolean).join(' '));
-    setText(spoken, known || problems.length > 0 ? [verdict, ...sentences].join('. ') : '');
+    setText(spoken, none ? calm.text : [verdict, ...sentences].join('. '));
   }
 }
 

@@ -22,8 +22,8 @@ export class HostPanel extends Panel {
     };
   }
 
-  /** Another machine is shown from now on. */
   clear() {
+    super.clear();
     for (const spark of Object.values(this.sparks)) spark.clear();
   }
 
@@ -74,11 +74,11 @@ export class HostPanel extends Panel {
 
   #showNetwork(network) {
     const { networkIn, networkInUnit, networkOut, networkOutUnit, networkSide } = this.parts;
-    const { into, out, interfaces } = total(network);
+    const { into, out, interfaces, parts } = total(network);
     const why = network?.length ? 'Rates need two readings.' : 'This machine reports no network interface.';
-    const line = (one) =>
-      `${one.interface}: ${rate(one.rx_bytes_per_s) ?? '–'} in, ${rate(one.tx_bytes_per_s) ?? '–'} out`;
-    const each = interfaces.map(line).join('\n');
+    const line = ({ interface: name, part_of: upper, rx_bytes_per_s: rx, tx_bytes_per_s: tx }) =>
+      `${upper ? `${name}, part of ${upper}` : name}: ${rate(rx) ?? '–'} in, ${rate(tx) ?? '–'} out`;
+    const each = [...interfaces, ...parts].map(line).join('\n');
     const [inNumber, inUnit = ''] = rateParts(into) ?? [];
     const [outNumber, outUnit = ''] = rateParts(out) ?? [];
     setValue(networkIn, inNumber, why, each);
@@ -104,17 +104,25 @@ function hottest(temperatures) {
   return temperatures?.filter((one) => Number.isFinite(one.celsius)).sort((a, b) => b.celsius - a.celsius)[0];
 }
 
-/** What goes through the machine's real interfaces; an unknown rate makes no sum. */
-function total(network) {
+/**
+ * What goes through the machine's real interfaces; an unknown rate makes no sum. A port of a bridge or
+ * a bond carries what its upper interface reports as well, so it is no summand, only one of the `parts`.
+ * Pure.
+ */
+export function total(network) {
   const all = network ?? [];
   const real = all.filter((one) => !TUNNEL.test(one.interface));
-  const interfaces = real.length ? real : all;
+  const named = new Set(real.map((one) => one.interface));
+  const parts = real.filter((one) => named.has(one.part_of));
+  const primary = real.filter((one) => !parts.includes(one));
+  const interfaces = primary.length ? primary : all;
   const sum = (rates) => {
     const known = rates.filter(Number.isFinite);
     return known.length ? known.reduce((a, b) => a + b) : undefined;
   };
   return {
     interfaces,
+    parts: primary.length ? parts : [],
     into: sum(interfaces.map((one) => one.rx_bytes_per_s)),
     out: sum(interfaces.map((one) => one.tx_bytes_per_s)),
   };

@@ -5,6 +5,7 @@
 
 import { Badge } from './badge.js';
 import { ContainersPanel } from './containers.js';
+import { Expected } from './expected.js';
 import { Glance } from './glance.js';
 import { HostPanel } from './host.js';
 import { NodePicker } from './nodes.js';
@@ -22,6 +23,7 @@ const byId = (id) => document.getElementById(id);
 function start(signal) {
   const store = new Store();
   const clock = new ServerClock();
+  const expected = new Expected();
   const glance = new Glance(byId('glance'), byId('icon'));
   const panels = {
     tak_status: new TakPanel(byId('tak')),
@@ -59,8 +61,9 @@ function start(signal) {
     picker.show(machines.map(({ node, problems: { length } }) => ({ node, problems: length })));
     const { view, problems: found } = machines.find(({ node }) => node === picker.node) ?? dated();
     badge.show(stream, view);
-    glance.show({ problems: found, known: Object.keys(view.topics).length > 0, node: view.node, now: view.now });
-    for (const topic of TOPICS) panels[topic].showState(view.topics[topic], online());
+    const calm = expected.verdict(Object.keys(view.topics));
+    glance.show({ problems: found, calm, node: view.node, now: view.now });
+    for (const topic of TOPICS) panels[topic].showState(view.topics[topic], online(), expected.topics.includes(topic));
   }
 
   function draw() {
@@ -79,7 +82,11 @@ function start(signal) {
   }
 
   function switchNode() {
-    panels.system_metrics.clear();
+    for (const topic of TOPICS) {
+      panels[topic].clear();
+      // Drawn anew also when somebody switches back.
+      delete shown[topic];
+    }
     tick();
     drawSoon();
   }
@@ -98,8 +105,11 @@ function start(signal) {
     },
     onChange() {
       if (!stream) return;
-      if (online()) lostSince = undefined;
-      else {
+      if (online()) {
+        lostSince = undefined;
+        // At each connection: the server may have been restarted with another configuration.
+        expected.ask(signal).then(() => signal.aborted || tick());
+      } else {
         store.interrupted();
         lostSince ??= store.view(picker.node, clock.now()).newest;
       }

@@ -19,10 +19,15 @@ export class Spark {
     this.floor = floor;
   }
 
-  /** Takes a reading and draws the line anew. Unknown values are gaps. */
+  /**
+   * Takes a reading and draws the line anew. Unknown values are gaps. A time before the last one
+   * means that the clock was set: the line before it belongs nowhere.
+   */
   add(time, value) {
-    if (this.#readings.at(-1)?.time >= time) return;
-    if (Number.isFinite(value)) this.#readings.push({ time, value });
+    const last = this.#readings.at(-1)?.time;
+    if (time === last) return;
+    if (time < last) this.clear();
+    this.#readings.push({ time, value: Number.isFinite(value) ? value : undefined });
     while (this.#readings[0]?.time < time - KEEP_SECONDS) this.#readings.shift();
     this.path.setAttribute('d', this.#line(time));
   }
@@ -35,14 +40,19 @@ export class Spark {
 
   #line(now) {
     const readings = this.#readings;
-    if (readings.length < 2) return '';
+    const known = readings.filter(({ value }) => value !== undefined);
+    if (known.length < 2) return '';
     // Grows to its ten minutes, so that the first readings are already a line.
-    const start = readings[0].time;
+    const start = known[0].time;
     const width = Math.max(60, now - start);
-    const top = this.top ?? Math.max(this.floor, ...readings.map((reading) => reading.value));
+    const top = this.top ?? Math.max(this.floor, ...known.map(({ value }) => value));
     let before = -Infinity;
     return readings
       .map(({ time, value }) => {
+        if (value === undefined) {
+          before = -Infinity;
+          return '';
+        }
         const x = ((time - now + width) / width) * WIDTH;
         const y = HEIGHT - 1 - Math.min(1, Math.max(0, value / (top || 1))) * (HEIGHT - 2);
         const pen = time - before > GAP_SECONDS ? 'M' : 'L';

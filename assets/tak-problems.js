@@ -9,36 +9,68 @@ import { layerName } from './words.js';
 const WARN_DAYS = 30;
 const BAD_DAYS = 7;
 
+/** The checks that a certificate's own sentence replaces. */
+const EXPIRY_CHECKS = ['certificate', 'client_certificate'];
+
 /** The problems in a `tak_status` reading. */
 export function takProblems({ status, message, checks, certificates }) {
-  const ending = (certificates ?? []).filter(({ days_left: left }) => left <= WARN_DAYS);
+  const ending = once((certificates ?? []).filter(({ days_left: left }) => left <= WARN_DAYS));
   // A certificate that ends is told with its days; once is enough.
-  const told = ({ name, target }) => name === 'certificate' && ending.some(({ source }) => source === target);
-  const failed = (checks ?? []).filter((check) => check.ok === false && !told(check));
+  const told = ({ name, target }) => EXPIRY_CHECKS.includes(name) && ending.some(({ source }) => source === target);
+  const all = (checks ?? []).filter((check) => !told(check));
   const found = ending.map(certificateProblem);
-  const bad = (key, what, detail) => ({ key, severity: 'bad', what, detail });
+  const servers = [...new Set((checks ?? []).map((check) => check.server))];
+  if (servers.length > 1) {
+    const each = servers.flatMap((server) => serverProblems(server, all.filter((check) => check.server === server), message));
+    if (each.length > 0) return [...each, ...found];
+  }
   if (status === 'down') {
     // Every layer fails then: one sentence says it.
-    const detail = message ?? failed.map(reason).join(' ');
-    return [bad('tak-down', 'The TAK server is down:', detail), ...found];
+    return [bad('tak-down', 'The TAK server is down:', message ?? all.filter(failed).map(reason).join(' ')), ...found];
   }
+  const layers = all.filter(failed).map(layerProblem);
   if (status === undefined && message) {
     found.unshift({ key: 'tak-unknown', severity: 'warning', what: 'The TAK server’s state is not known:', detail: message });
   }
-  if (status === 'degraded' && failed.length + ending.length === 0) {
+  if (status === 'degraded' && layers.length + ending.length === 0) {
     found.unshift(bad('tak-degraded', 'The TAK server is not well:', message));
   }
-  const layers = failed.map((check) => {
-    const name = [check.server, layerName(check.name)].filter(Boolean).join(', ');
-    return bad(`tak-check-${name}-${check.target}`, `TAK server: “${name}” fails:`, reason(check));
-  });
   return [...layers, ...found];
+}
+
+const bad = (key, what, detail) => ({ key, severity: 'bad', what, detail });
+
+const failed = (check) => check.ok === false;
+
+/** Several servers may be given the same client certificate. */
+function once(certificates) {
+  const key = ({ role, subject, source }) => `${role} ${subject} ${source}`;
+  return [...new Map(certificates.map((one) => [key(one), one])).values()];
+}
+
+/**
+ * One of several servers. The report's status is the worst one's, so whether this one is down is seen
+ * from its layers; takpulse's own certificate is none of them.
+ */
+function serverProblems(server, checks, message) {
+  const layers = checks.filter((check) => check.name !== 'client_certificate');
+  const faults = checks.filter(failed);
+  if (!layers.some(failed) || layers.some((check) => check.ok === true)) return faults.map(layerProblem);
+  // The report's message is about the worst server, and names it.
+  const own = server && message?.startsWith(`${server}: `) ? message.slice(server.length + 2) : undefined;
+  const what = server ? `The TAK server “${server}” is down:` : 'The TAK server is down:';
+  const rest = faults.filter((check) => !layers.includes(check));
+  return [bad(`tak-down-${server ?? ''}`, what, own ?? reason(layers.find(failed))), ...rest.map(layerProblem)];
+}
+
+function layerProblem(check) {
+  const name = [check.server, layerName(check.name)].filter(Boolean).join(', ');
+  return bad(`tak-check-${name}-${check.target}`, `TAK server: “${name}” fails:`, reason(check));
 }
 
 function certificateProblem({ subject, role, source, days_left: left, not_after: end }) {
   const name = `Certificate ${subject ?? ''}`.trim();
-  const when =
-    left === -1 ? 'has expired' : left < 0 ? daysLeft(left) : `expires ${left < 1 ? 'today' : `in ${daysLeft(left)}`}`;
+  const when = left < 0 ? daysLeft(left) : `expires ${left < 1 ? daysLeft(left) : `in ${daysLeft(left)}`}`;
   const where = [role, source].filter(Boolean).join(', ');
   return {
     key: `certificate-${subject}-${source}`,

@@ -13,10 +13,12 @@ use crate::bus::Health;
 use crate::event::unix_now;
 use crate::hub::Filter;
 
-/// `GET /api/state`: the latest event of each state topic, by node and topic.
+/// `GET /api/state`: the latest event of each state topic, by node and topic. `topics` are those that
+/// have a collector, so that a viewer can tell "not yet" from "never".
 #[derive(Serialize)]
 struct State<'a> {
     timestamp: f64,
+    topics: Vec<&'a str>,
     nodes: BTreeMap<&'a str, BTreeMap<&'a str, &'a RawValue>>,
 }
 
@@ -30,7 +32,8 @@ pub(super) fn state(site: &Site) -> Response {
             nodes.entry(event.node()).or_default().insert(event.topic().as_str(), data);
         }
     }
-    let state = warp::reply::json(&State { timestamp: unix_now(), nodes });
+    let topics = site.collected.iter().map(|topic| topic.as_str()).collect();
+    let state = warp::reply::json(&State { timestamp: unix_now(), topics, nodes });
     warp::reply::with_header(state, "cache-control", "no-store").into_response()
 }
 

@@ -31,11 +31,15 @@ check('span', [
 ]);
 check('spanShort', [[4, '4 s'], [7500, '2 h'], [531_000, '6 d']]);
 check('daysLeft', [
-  [-3, 'expired 3 days ago'], [-0.5, 'expired'], [0, 'today'], [1, '1 day'], [12.9, '12 days'], [729, '729 days'],
+  [-3, 'expired 2 days ago'], [-2, 'expired 1 day ago'], [-0.5, 'expired today'], [0, 'within a day'], [1, '1 day'], [12.9, '12 days'], [729, '729 days'],
   [730, '2.0 years'], [3300, '9.0 years'],
 ]);
 check('latency', [[0.2, '0.2 ms'], [21.4, '21 ms'], [1400, '1.4 s']]);
 check('load', [[0.814, '0.81'], [12.34, '12.3']]);
+check('sentence', [
+  ['no Docker socket', 'No Docker socket'], ['Start it.', 'Start it.'], ['edge: it hangs', 'edge: it hangs'],
+  ['/proc is gone', '/proc is gone'], ['a.example is off', 'a.example is off'], ['takpulse may not', 'takpulse may not'],
+]);
 check('celsius', [[61.2, '61']]);
 
 test('one is singular', () => {

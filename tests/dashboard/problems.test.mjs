@@ -54,9 +54,9 @@ test('certificates warn a month ahead and are a problem in the last week', () =>
   assert.deepEqual(certificate(undefined), []);
   assert.deepEqual(certificate(30), ['? Certificate CN=t expires in 30 days (server).']);
   assert.deepEqual(certificate(1), ['! Certificate CN=t expires in 1 day (server).']);
-  assert.deepEqual(certificate(0), ['! Certificate CN=t expires today (server).']);
-  assert.deepEqual(certificate(-1), ['! Certificate CN=t has expired (server).']);
-  assert.deepEqual(certificate(-3), ['! Certificate CN=t expired 3 days ago (server).']);
+  assert.deepEqual(certificate(0), ['! Certificate CN=t expires within a day (server).']);
+  assert.deepEqual(certificate(-1), ['! Certificate CN=t expired today (server).']);
+  assert.deepEqual(certificate(-3), ['! Certificate CN=t expired 2 days ago (server).']);
 });
 
 test('a certificate that ends is told once, with its days', () => {
@@ -65,6 +65,34 @@ test('a certificate that ends is told once, with its days', () => {
   assert.deepEqual(said({ tak: { status: 'degraded', checks: [check], certificates: [certificate] } }), [
     '! Certificate t expires in 3 days (server, a:8089).',
   ]);
+  // takpulse's own has a check of another name, and may be presented to several servers.
+  const own = { name: 'client_certificate', target: '/c.pem', ok: false, message: 'It ends.' };
+  const client = { subject: 't', role: 'client', source: '/c.pem', days_left: 3 };
+  const both = { checks: [{ ...own, server: 'a' }, { ...own, server: 'b' }], certificates: [client, client] };
+  for (const tak of [{ checks: [own], certificates: [client] }, both]) {
+    assert.deepEqual(said({ tak: { status: 'degraded', ...tak } }), ['! Certificate t expires in 3 days (client, /c.pem).']);
+  }
+  const unreadable = { ...own, message: '/c.pem cannot be read.' };
+  assert.deepEqual(said({ tak: { status: 'degraded', checks: [unreadable] } }), ['! TAK server: “Client certificate” fails: /c.pem cannot be read.']);
+});
+
+test('of several servers, one that is down does not hide what the others lack', () => {
+  const check = (server, name, ok, message) => ({ server, name, target: `${server}:1`, ok, message });
+  const gone = [
+    check('b', 'port', false, 'Nothing listens on b:1.'),
+    check('b', 'tls', undefined, 'Not asked.'),
+    check('b', 'cot', undefined, 'Not asked.'),
+    check('b', 'client_certificate', true, 'It expires in 400 days.'),
+  ];
+  const ill = [check('a', 'port', true), check('a', 'api', false, 'a:1 hangs.')];
+  const down = (message, ...checks) => said({ tak: { status: 'down', message, checks } });
+  assert.deepEqual(down('b: Start it.', ...ill, ...gone), ['! TAK server: “a, API” fails: a:1 hangs.', '! The TAK server “b” is down: Start it.']);
+  assert.deepEqual(down('c: It hangs.', check('c', 'port', true), check('c', 'cot', false, 'c:1 hangs.'), ...gone), [
+    '! TAK server: “c, CoT ping” fails: c:1 hangs.',
+    '! The TAK server “b” is down: Nothing listens on b:1.',
+  ]);
+  assert.deepEqual(down('b: Start it.', check('a', 'port', true), check('b', 'port')), ['! The TAK server is down: b: Start it.']);
+  assert.deepEqual(down('Start it.', ...gone), ['! The TAK server is down: Start it.'], 'a single one is told as before');
 });
 
 test('the host’s limits', () => {
@@ -93,11 +121,17 @@ test('containers: each by name while they are few, counted when they are many', 
   const sick = (id) => ({ id, name: id, state: 'running', running: true, health: 'unhealthy' });
   assert.deepEqual(said({ docker: { containers: [sick('a')] } }), ['! Container a is unhealthy. Its own health check fails.']);
   assert.deepEqual(said({ docker: { containers: ['a', 'b', 'c', 'd', 'e'].map(sick) } }), ['! 5 containers are unhealthy: a, b, c and 2 more.']);
-  const stopped = (exit_code) => said({ docker: { containers: [{ id: 'a', name: 'a', state: 'exited', exit_code, status: `Exited (${exit_code}) 3 minutes ago` }] } });
+  const stopped = (exit_code, more) =>
+    said({ docker: { containers: [{ id: 'a', name: 'a', state: 'exited', exit_code, status: `Exited (${exit_code}) 3 minutes ago`, ...more }] } });
   assert.deepEqual(stopped(0), []);
   assert.deepEqual(stopped(143), [], 'an orderly stop');
   assert.deepEqual(stopped(1), ['? Container a has stopped with an error. Exit code 1, 3 minutes ago.']);
-  assert.match(stopped(137)[0], /memory ran out/);
+  assert.deepEqual(stopped(137), [], 'killed by who stopped it, as far as is known');
+  assert.deepEqual(stopped(137, { oom_killed: true }), ['? Container a has stopped with an error. Its memory ran out. Exit code 137, 3 minutes ago.']);
+  assert.deepEqual(stopped(137, { state: 'restarting', restart_count: 4 }), ['! Container a keeps restarting. Restarted 4 times.']);
+  assert.deepEqual(stopped(137, { state: 'restarting', restart_count: 4, oom_killed: true }), [
+    '! Container a keeps restarting. Restarted 4 times. Its memory ran out.',
+  ]);
 });
 
 test('an engine that can’t be read says what to do', () => {
@@ -146,6 +180,8 @@ test('containers are grouped by project, each state with a word of its own', () 
   assert.equal(word({ state: 'running', health: 'unhealthy' }), 'bad unhealthy');
   assert.equal(word({ state: 'exited', exit_code: 0 }), 'idle stopped');
   assert.equal(word({ state: 'exited', exit_code: 2 }), 'warning failed');
+  assert.equal(word({ state: 'exited', exit_code: 137 }), 'idle killed');
+  assert.equal(word({ state: 'exited', exit_code: 137, oom_killed: true }), 'warning failed');
   assert.equal(word({}), 'unknown not known');
   assert.deepEqual(summarise([of(), of(), { state: 'dead' }]), [{ kind: 'bad', word: '1 dead' }, { kind: 'ok', word: '2 running' }]);
 });

@@ -46,6 +46,32 @@ test('a clock that was set, or a device that slept, is noticed at the next ping'
   assert.equal(clock.now(), 9000);
 });
 
+test('what was slept has passed, although the browser’s clock stood still', () => {
+  let ticks = 100;
+  let wall = 9000;
+  const clock = new ServerClock(() => ticks, () => wall);
+  const pass = (counted, slept) => {
+    ticks += counted;
+    wall += counted + slept;
+    return clock.now();
+  };
+  clock.ping(5000);
+  assert.equal(pass(1, 0), 5001);
+  assert.equal(pass(1, 600), 5602, 'woken up');
+  assert.equal(pass(1, 0), 5603, 'counted once');
+  assert.equal(pass(1, 4), 5604, 'a clock that is adjusted is no sleep');
+  // The wall clock was set, not the device asleep: that makes nothing younger, and the next ping tells.
+  assert.equal(pass(1, -3000), 5605);
+  assert.equal(pass(1, 3000), 8606, 'rather too old than too young');
+  clock.ping(5606);
+  assert.equal(clock.now(), 5606);
+  // Slept, and the ping is there before the next tick: it has the time already.
+  ticks += 1;
+  wall += 301;
+  clock.ping(5907);
+  assert.equal(pass(1, 0), 5908);
+});
+
 test('another machine’s clock doesn’t set ours', () => {
   const clock = new ServerClock(() => 0);
   clock.ping(1000);
@@ -53,24 +79,29 @@ test('another machine’s clock doesn’t set ours', () => {
   assert.equal(clock.now(), 1000);
 });
 
-test('stale is three times the usual pause, and never less than 15 s', () => {
+test('stale is three times the longest recent pause, and never less than 45 s', () => {
   const freshness = new Freshness();
-  assert.equal(freshness.limit(), 45);
-  for (const time of [0, 5, 10]) freshness.reading(time);
-  assert.equal(freshness.limit(), 15);
-  freshness.reading(30);
-  assert.equal(freshness.limit(), 60);
-  freshness.reading(35);
-  freshness.reading(40);
-  assert.equal(freshness.limit(), 15);
-  // An outage is no cadence, and neither is a pause without a connection.
-  freshness.reading(5000);
-  assert.equal(freshness.limit(), 360);
+  const read = (...times) => {
+    for (const time of times) freshness.reading(time);
+    return freshness.limit();
+  };
+  assert.equal(freshness.limit(), 90, 'a box that nobody watched is read once a minute');
+  assert.equal(read(0), 90, 'one reading tells no cadence');
+  assert.equal(read(5, 10), 45);
+  assert.equal(read(30), 60);
+  assert.equal(read(35, 40, 45, 50), 60, 'it shrinks slowly');
+  assert.equal(read(100, 150, 200, 211), 150);
+  // A burst of "I changed" is no cadence.
+  const burst = Array.from({ length: 40 }, (_, index) => 211 + 0.3 * index);
+  assert.equal(read(...burst), 150);
+  assert.equal(read(300, 390, 400, 500, 579, 590), 300);
+  assert.equal(read(...Array.from({ length: 30 }, (_, index) => 600 + 10 * index)), 45, 'three quick minutes');
+  // An outage is no cadence, and neither is a pause without a connection or a clock that is set.
+  assert.equal(read(5000), 360);
   freshness.interrupted();
-  freshness.reading(9000);
-  freshness.reading(9005);
-  freshness.reading(9010);
-  assert.equal(freshness.limit(), 15);
+  assert.equal(read(9000, 9005, 9010), 45);
+  assert.equal(read(9110), 300);
+  assert.equal(read(100, 105, 110), 45);
 });
 
 test('the store keeps machines apart and tells how old each reading is', () => {
@@ -112,10 +143,18 @@ test('the line under a figure has a gap where nothing was known', () => {
   spark.add(60, 100);
   assert.equal(path.attributes.d, 'M0.0 39.0L200.0 1.0');
   spark.add(60, 50);
-  spark.add(50, 50);
-  spark.add(180, undefined);
+  assert.equal(path.attributes.d, 'M0.0 39.0L200.0 1.0', 'one reading a time');
+  spark.add(180, 50);
+  assert.match(path.attributes.d, /^M[^M]+M[^M]+$/, 'a long pause');
+  spark.add(190, undefined);
   spark.add(200, 50);
-  assert.match(path.attributes.d, /^M[^M]+M[^M]+$/);
+  spark.add(210, 50);
+  assert.match(path.attributes.d, /^M[^M]+M[^ML]+ [^ML]+M[^M]+L[^M]+$/, 'an unknown value');
   spark.add(2000, 1);
   assert.equal(path.attributes.d, '', 'ten minutes are kept');
+  spark.add(2060, 1);
+  spark.add(100, 0);
+  assert.equal(path.attributes.d, '', 'the clock was set back');
+  spark.add(160, 100);
+  assert.equal(path.attributes.d, 'M0.0 39.0L200.0 1.0');
 });

@@ -84,7 +84,9 @@ fn the_three_panels_fill_from_the_stream() {
 
     let docker = read("docker_status", |docker| docker["engine"]["status"] == "unavailable");
     let message = docker["engine"]["message"].as_str().expect("what to do");
-    assert_eq!(browser.text("#containers .notice"), message);
+    let notice = browser.text("#containers .notice");
+    assert!(notice.starts_with("No Docker socket"), "a sentence starts with a capital: {notice}");
+    assert_eq!(notice[1..], message[1..]);
 
     // The first card and the title say the same, worst first.
     let first = browser.text("#glance .problems li");
@@ -92,6 +94,18 @@ fn the_three_panels_fill_from_the_stream() {
     let title = browser.title();
     assert!(title.contains("problem") && title.ends_with("takpulse"), "{title}");
     browser.wait_for_text(BADGE, |text| text.starts_with("Live, ") && text.ends_with(" ago"));
+    check_clean(&browser, &origin(&app));
+}
+
+#[test]
+#[ignore = "needs Chromium and chromedriver, run tests/run"]
+fn a_panel_whose_topic_is_switched_off_does_not_wait() {
+    let app = App::start("[collect.docker]\nenabled = false");
+    let browser = open(&app);
+    browser
+        .wait_for_text("#containers .waiting", |text| text == "Switched off in the configuration.");
+    browser.wait_for_text("#glance", |text| !text.contains("aiting"));
+    assert!(!browser.title().starts_with("Waiting"), "{}", browser.title());
     check_clean(&browser, &origin(&app));
 }
 

@@ -27,8 +27,17 @@ fn a_fresh_start_without_any_file_shows_all_three_topics() {
     let state = app.get("/api/state").json();
     let node = state["nodes"].as_object().and_then(|nodes| nodes.values().next()).expect("a node");
     assert_eq!(node.as_object().expect("topics").len(), 3, "{state}");
+    let expected = serde_json::json!(["system_metrics", "docker_status", "tak_status"]);
+    assert_eq!(state["topics"], expected, "what is switched on is told");
     assert_eq!(app.get("/readyz").status, 200);
     assert_eq!(app.get("/healthz").status, 200);
+}
+
+#[test]
+fn a_topic_that_is_switched_off_is_not_promised() {
+    let app = App::start("[collect.docker]\nenabled = false");
+    let state = app.get("/api/state").json();
+    assert_eq!(state["topics"], serde_json::json!(["system_metrics", "tak_status"]));
 }
 
 #[test]
