@@ -7,14 +7,11 @@ use figment::value::{Dict, Value};
 
 use super::fault::Fault;
 use super::layers::{Layers, leaves};
-use super::values::show;
+use super::values::{Read, show};
 
 /// A fault was noted; there is no value to go on with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Faulted;
-
-/// Reads one value: what it is, or what to write instead.
-pub(super) type Read<T> = Result<T, String>;
 
 /// What all sections of one configuration share.
 struct Notes<'a> {

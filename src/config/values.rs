@@ -9,7 +9,9 @@ use figment::value::{Num, Value};
 use tracing::Level;
 
 use super::LogFormat;
-use super::reader::Read;
+
+/// A value, or what to write instead.
+pub(super) type Read<T> = Result<T, String>;
 
 /// A value as TOML would write it.
 pub(super) fn show(value: &Value) -> String {
