@@ -294,13 +294,14 @@ fn where_nothing_is_installed_it_says_so_calmly_and_other_services_are_left_alon
             let report = until(&mut stream, "not_installed");
             assert_eq!(report["installed"], false);
             assert!(message(&report).starts_with("No TAK server is on this machine"), "{report}");
-            // Somebody else's ports: one that talks HTTP, one that says nothing at all.
+            // Somebody else's ports: one that answers a text to every request,
+            // as many web applications do, and one that says nothing at all.
             let web = TcpListener::bind("127.0.0.1:8080").expect("8080 is free in this world");
             let silent = TcpListener::bind("127.0.0.1:8089").expect("8089 is free in this world");
             std::thread::spawn(move || {
                 for mut socket in web.incoming().flatten() {
                     let _length = socket.read(&mut [0; 512]);
-                    let page = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!DOCTYPE html>";
+                    let page = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nHostname: web-1";
                     let _gone = std::io::Write::write_all(&mut socket, page.as_bytes());
                 }
             });

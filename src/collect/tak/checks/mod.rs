@@ -106,8 +106,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether these answers can only come from a TAK server: a CoT answer, a Marti version, or
-    /// the demand for a client certificate on a CoT port.
+    /// Whether these answers can only come from a TAK server: a CoT answer, a Marti version (not just
+    /// any text), or the demand for a client certificate on a CoT port.
     pub fn identify(&self) -> bool {
         let answered = |timed: &Timed<cot::Reply>| timed.result.is_ok();
         let is_marti =

@@ -102,7 +102,9 @@ impl Subject {
         let (address, restart) = (facts.target.address(), &self.restart);
         let trouble = |message: String| (Some(false), Weight::Trouble, message);
         match &api.result {
-            Ok(Api::Version(version)) => fine(&format!("It answers: {version}.")),
+            Ok(Api::Version(version) | Api::Text(version)) => {
+                fine(&format!("It answers: {version}."))
+            }
             Ok(Api::WantsCertificate) => {
                 fine("It answers, and wants a client certificate for more.")
             }

@@ -189,7 +189,8 @@ fn a_tls_cot_port_is_judged() {
 
 #[test]
 fn the_api_is_judged() {
-    let cases: [(Answer<Api>, &str, Weight, &str); 7] = [
+    let cases: [(Answer<Api>, &str, Weight, &str); 8] = [
+        (Ok(Api::Text("1.7.14".into())), "ok", Weight::Fine, ""),
         (Ok(Api::Version("taky-0.10".into())), "ok", Weight::Fine, ""),
         (Ok(Api::WantsCertificate), "ok", Weight::Fine, ""),
         (Ok(Api::NoSuchPath), "failed", Weight::Trouble, "knows no Marti API"),
