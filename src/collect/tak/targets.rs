@@ -81,7 +81,7 @@ impl Target {
     }
 }
 
-/// What the configuration names; with no port at all, the customary ones of that host.
+/// What the configuration names.
 pub fn configured(server: &TakServerConfig) -> Vec<Target> {
     let ports = [
         (server.cot_port, Role::CotTcp),
@@ -89,14 +89,10 @@ pub fn configured(server: &TakServerConfig) -> Vec<Target> {
         (server.http_port, Role::Http),
         (server.https_port, Role::Https),
     ];
-    let named: Vec<_> = ports
+    ports
         .into_iter()
         .filter_map(|(port, role)| Some(Target::new(&server.host, port?, role, true)))
-        .collect();
-    if named.is_empty() {
-        return customary(&server.host);
-    }
-    named
+        .collect()
 }
 
 /// The customary ports, which somebody else may own.
@@ -270,22 +266,5 @@ mod tests {
         assert_eq!(serving(&targets, &[other.clone(), own.clone()]), [own]);
         assert_eq!(serving(&targets, &[other.clone(), hidden.clone()]), [hidden]);
         assert_eq!(serving(&targets, &[other]), []);
-    }
-
-    #[test]
-    fn a_configured_server_without_ports_is_asked_on_the_customary_ones() {
-        let mut server = TakServerConfig {
-            name: "edge".into(),
-            host: "10.0.0.5".into(),
-            cot_port: None,
-            cot_tls_port: None,
-            http_port: None,
-            https_port: None,
-            client_certificate: None,
-            client_key: None,
-        };
-        assert_eq!(configured(&server).len(), 5);
-        server.cot_tls_port = Some(18089);
-        assert_eq!(shown(&configured(&server)), ["10.0.0.5:18089 CotTls"]);
     }
 }
