@@ -227,6 +227,49 @@ fn a_server_that_stops_is_missed_and_one_that_returns_is_healthy() {
 
 #[test]
 #[ignore = "needs taky, run tests/run"]
+fn a_server_that_is_changed_to_tls_is_not_missed_on_its_plain_ports() {
+    in_own_world("tak::a_server_that_is_changed_to_tls_is_not_missed_on_its_plain_ports", || {
+        let plain = Taky::plain();
+        let app = App::start(TAK_ONLY);
+        let mut stream = watch(&app);
+        until(&mut stream, "healthy");
+        drop(plain);
+        stream.until("down, all of it", |json| json["running"] == false);
+        let _tls = Taky::tls();
+        let report = stream.until("healthy on 8443", |json| {
+            json["status"] == "healthy" && json["running"] == true
+        });
+        let targets: Vec<_> = report["checks"]
+            .as_array()
+            .expect("checks")
+            .iter()
+            .filter(|check| check["name"] == "port")
+            .map(|check| check["target"].as_str().expect("a target").to_owned())
+            .collect();
+        assert_eq!(targets, [format!("127.0.0.1:{COT_PORT}"), "127.0.0.1:8443".to_owned()]);
+    });
+}
+
+#[test]
+#[ignore = "needs namespaces, run tests/run"]
+fn a_configured_port_that_never_answered_a_ping_is_not_called_hung() {
+    in_own_world("tak::a_configured_port_that_never_answered_a_ping_is_not_called_hung", || {
+        // As the plain input of a TAK Server is: it takes what comes and says nothing.
+        let _input = TcpListener::bind("127.0.0.1:8087").expect("8087 is free in this world");
+        let app = configured("cot_port = 8087");
+        let report = until(&mut watch(&app), "healthy");
+        assert_eq!(checks(&report)[1..], ["port:ok", "cot:unknown"]);
+        assert!(
+            message(&report).starts_with(
+                "The TAK server accepts connections. Whether it serves its clients is not known"
+            ),
+            "{report}"
+        );
+    });
+}
+
+#[test]
+#[ignore = "needs taky, run tests/run"]
 fn a_server_that_hangs_is_down_and_delays_nobody_else() {
     in_own_world("tak::a_server_that_hangs_is_down_and_delays_nobody_else", || {
         let taky = Taky::plain();

@@ -98,6 +98,7 @@ impl Server {
             server: self.config.as_ref().map(|config| config.name.clone()),
             flavor,
             restart: self.memory.remedy("restart", presence, local),
+            may_lack_ports: self.config.is_none() && accepts,
             now: now as i64,
         };
         let round = Round {

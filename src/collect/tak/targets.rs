@@ -21,6 +21,8 @@ pub struct Target {
     /// seen answering). Others are reported only if their answers identify a TAK server: 8080 and
     /// 8443 are popular.
     pub expected: bool,
+    /// Whether it has answered a CoT ping since takpulse started: then its silence means something.
+    pub answered: bool,
 }
 
 /// What a port speaks.
@@ -63,7 +65,7 @@ const CUSTOMARY: [(u16, Role); 5] = [
 
 impl Target {
     fn new(host: impl ToString, port: u16, role: Role, expected: bool) -> Target {
-        Target { host: host.to_string(), port, role, expected }
+        Target { host: host.to_string(), port, role, expected, answered: false }
     }
 
     /// Whether it is the same port, whatever it speaks.
@@ -141,6 +143,7 @@ pub fn merge(into: &mut Vec<Target>, more: Vec<Target>) {
             None => into.push(target),
             Some(known) => {
                 known.expected |= target.expected;
+                known.answered |= target.answered;
                 if matches!(known.role, Role::UnclearCot | Role::UnclearApi) {
                     known.role = target.role;
                 }
