@@ -137,10 +137,15 @@ fn could_be_xml(bytes: &[u8]) -> bool {
         .is_none_or(|first| *first == b'<')
 }
 
-/// Whether an opening tag is that of an answer to our ping: the reply, or our own event sent back.
+/// Whether an opening tag is that of an answer to our ping: the reply, or our own event sent back
+/// (FreeTAKServer passes on those of others too).
 fn is_pong(tag: &[u8]) -> bool {
     let tag = String::from_utf8_lossy(tag);
-    matches!(attribute(&tag, "type").as_deref(), Some("t-x-c-t-r" | "t-x-c-t"))
+    match attribute(&tag, "type").as_deref() {
+        Some("t-x-c-t-r") => true,
+        Some("t-x-c-t") => attribute(&tag, "uid").as_ref() == Some(&*UID),
+        _ => false,
+    }
 }
 
 /// The value of an attribute in an opening tag; either kind of quote.
@@ -168,12 +173,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_answer_is_found_however_it_is_cut() {
-        let cases: [(String, Result<Reply, Trouble>); 13] = [
+        let cases: [(String, Result<Reply, Trouble>); 14] = [
             (PONG.into(), Ok(Reply::Pong)),
             (format!("<?xml version='1.0'?>\n{PONG}"), Ok(Reply::Pong)),
             (format!("\u{feff}\n {PONG}"), Ok(Reply::Pong)),
             (format!("{MARKER}{PONG}"), Ok(Reply::Pong)),
-            (encode_ping("u", SystemTime::UNIX_EPOCH), Ok(Reply::Pong)),
+            (encode_ping(&UID, SystemTime::UNIX_EPOCH), Ok(Reply::Pong)),
+            (encode_ping("another-ping", SystemTime::UNIX_EPOCH), Ok(Reply::Events)),
             (MARKER.into(), Ok(Reply::Events)),
             ("<event uid=\"t\" type=\"t-x-c-t-rx\"/>".into(), Ok(Reply::Events)),
             ("<event type=t-x-c-t-r/>".into(), Ok(Reply::Events)),
