@@ -227,6 +227,49 @@ fn a_server_that_stops_is_missed_and_one_that_returns_is_healthy() {
 
 #[test]
 #[ignore = "needs taky, run tests/run"]
+fn a_server_that_is_changed_to_tls_is_not_missed_on_its_plain_ports() {
+    in_own_world("tak::a_server_that_is_changed_to_tls_is_not_missed_on_its_plain_ports", || {
+        let plain = Taky::plain();
+        let app = App::start(TAK_ONLY);
+        let mut stream = watch(&app);
+        until(&mut stream, "healthy");
+        drop(plain);
+        stream.until("down, all of it", |json| json["running"] == false);
+        let _tls = Taky::tls();
+        let report = stream.until("healthy on 8443", |json| {
+            json["status"] == "healthy" && json["running"] == true
+        });
+        let targets: Vec<_> = report["checks"]
+            .as_array()
+            .expect("checks")
+            .iter()
+            .filter(|check| check["name"] == "port")
+            .map(|check| check["target"].as_str().expect("a target").to_owned())
+            .collect();
+        assert_eq!(targets, [format!("127.0.0.1:{COT_PORT}"), "127.0.0.1:8443".to_owned()]);
+    });
+}
+
+#[test]
+#[ignore = "needs namespaces, run tests/run"]
+fn a_configured_port_that_never_answered_a_ping_is_not_called_hung() {
+    in_own_world("tak::a_configured_port_that_never_answered_a_ping_is_not_called_hung", || {
+        // As the plain input of a TAK Server is: it takes what comes and says nothing.
+        let _input = TcpListener::bind("127.0.0.1:8087").expect("8087 is free in this world");
+        let app = configured("cot_port = 8087");
+        let report = until(&mut watch(&app), "healthy");
+        assert_eq!(checks(&report)[1..], ["port:ok", "cot:unknown"]);
+        assert!(
+            message(&report).starts_with(
+                "The TAK server accepts connections. Whether it serves its clients is not known"
+            ),
+            "{report}"
+        );
+    });
+}
+
+#[test]
+#[ignore = "needs taky, run tests/run"]
 fn a_server_that_hangs_is_down_and_delays_nobody_else() {
     in_own_world("tak::a_server_that_hangs_is_down_and_delays_nobody_else", || {
         let taky = Taky::plain();
@@ -294,13 +337,14 @@ fn where_nothing_is_installed_it_says_so_calmly_and_other_services_are_left_alon
             let report = until(&mut stream, "not_installed");
             assert_eq!(report["installed"], false);
             assert!(message(&report).starts_with("No TAK server is on this machine"), "{report}");
-            // Somebody else's ports: one that talks HTTP, one that says nothing at all.
+            // Somebody else's ports: one that answers a text to every request,
+            // as many web applications do, and one that says nothing at all.
             let web = TcpListener::bind("127.0.0.1:8080").expect("8080 is free in this world");
             let silent = TcpListener::bind("127.0.0.1:8089").expect("8089 is free in this world");
             std::thread::spawn(move || {
                 for mut socket in web.incoming().flatten() {
                     let _length = socket.read(&mut [0; 512]);
-                    let page = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n<!DOCTYPE html>";
+                    let page = "HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nHostname: web-1";
                     let _gone = std::io::Write::write_all(&mut socket, page.as_bytes());
                 }
             });

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::checks::Facts;
+use super::checks::cot::Reply;
 use super::presence::{Presence, TakProcess};
 use super::report::Flavor;
 use super::targets::{Role, Target, merge};
@@ -14,21 +15,33 @@ use super::targets::{Role, Target, merge};
 /// A customary port that another service owns is left alone for this long.
 const FOREIGN_PAUSE: Duration = Duration::from_secs(120);
 
+/// A port that is gone while others of its kind serve is missed for this long: somebody should come
+/// to look, and then it was taken away on purpose.
+const MISSED_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// The memory of one server.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The ports that are expected to answer.
-    pub targets: Vec<Target>,
+    known: Vec<Known>,
     /// Which server it is.
     pub flavor: Option<Flavor>,
     /// When it was last seen running, in Unix seconds.
     pub last_running: Option<f64>,
     /// The systemd unit or the container that it ran in: what to start again.
     starter: Option<Starter>,
-    /// The processes of the last round in which there were any.
+    /// The processes of the last round in which any listened.
     pids: BTreeSet<u32>,
     /// Ports that did not answer as a TAK server, and until when they are left alone.
     foreign: Vec<(u16, Instant)>,
+}
+
+/// A port that is expected to answer.
+#[derive(Debug)]
+struct Known {
+    target: Target,
+    /// Since when it does not accept, while others of its kind serve.
+    missed_since: Option<Instant>,
 }
 
 /// What starts a server.
@@ -49,7 +62,7 @@ impl Memory {
     ) -> Vec<Target> {
         self.reconsider(&found, processes);
         let mut targets = found;
-        merge(&mut targets, self.targets.clone());
+        merge(&mut targets, self.known.iter().map(|known| known.target.clone()).collect());
         self.foreign.retain(|(_, until)| *until > now);
         let is_foreign = |port| self.foreign.iter().any(|(foreign, _)| *foreign == port);
         targets
@@ -62,30 +75,24 @@ impl Memory {
         targets
     }
 
-    /// A server that was started anew may speak otherwise on its ports, and when it listens on a new
-    /// one it has left the old one. One that only vanished, or no longer offers a customary port, is
-    /// missed there.
+    /// A server that was started anew may speak otherwise on its ports. A process counts as soon as
+    /// it listens.
     fn reconsider(&mut self, found: &[Target], processes: &[TakProcess]) {
-        let pids: BTreeSet<u32> = processes.iter().map(|process| process.pid).collect();
+        let listens =
+            |process: &&TakProcess| process.listeners.as_ref().is_none_or(|l| !l.is_empty());
+        let pids: BTreeSet<u32> =
+            processes.iter().filter(listens).map(|process| process.pid).collect();
         let is_new = !pids.is_subset(&self.pids);
         if !pids.is_empty() {
             self.pids = pids;
         }
-        if !is_new {
-            return;
-        }
-        let moved = found.iter().any(|target| {
-            target.expected
-                && target.role.is_cot()
-                && !self.targets.iter().any(|t| t.is_same(target))
-        });
-        self.targets.retain_mut(|known| {
-            let now = found.iter().find(|target| target.is_same(known));
-            if let Some(now) = now {
-                known.role = now.role;
+        if is_new {
+            for known in &mut self.known {
+                if let Some(now) = found.iter().find(|target| target.is_same(&known.target)) {
+                    known.target.role = now.role;
+                }
             }
-            now.is_some() || !moved || !known.role.is_cot() || is_customary(known.port)
-        });
+        }
     }
 
     /// Learns from the answers; returns those that belong to a TAK server.
@@ -94,17 +101,50 @@ impl Memory {
             answers.into_iter().partition(|facts| facts.target.expected || facts.identify());
         let owned = foreign.iter().filter(|facts| facts.port.result.is_ok());
         self.foreign.extend(owned.map(|facts| (facts.target.port, now + FOREIGN_PAUSE)));
+        let own = self.without_moved(own);
         for facts in &own {
-            let target = Target { expected: true, ..facts.target.clone() };
-            let known = self.targets.iter_mut().find(|known| known.is_same(&target));
-            match known {
-                // What a port speaks is not unlearned while it is silent.
-                Some(known) if !is_unclear(target.role) => *known = target,
-                Some(_) => {}
-                None => self.targets.push(target),
-            }
+            self.remember(facts, is_replaced(facts, &own), now);
         }
+        self.known.retain(|known| {
+            known.missed_since.is_none_or(|since| now.saturating_duration_since(since) < MISSED_FOR)
+        });
         own
+    }
+
+    /// Forgets what has moved: ports that do not accept any more while one of the same kind that
+    /// was not there before does. A server that vanishes without another is missed.
+    fn without_moved(&mut self, mut own: Vec<Facts>) -> Vec<Facts> {
+        let is_known = |facts: &Facts| self.known.iter().any(|k| k.target.is_same(&facts.target));
+        let new: Vec<_> = own
+            .iter()
+            .filter(|facts| facts.port.result.is_ok() && !is_known(facts))
+            .map(|facts| facts.target.role.is_cot())
+            .collect();
+        let has_moved = |facts: &Facts| {
+            facts.port.result.is_err()
+                && new.contains(&facts.target.role.is_cot())
+                && is_known(facts)
+        };
+        let (moved, stayed) = own.drain(..).partition::<Vec<_>, _>(has_moved);
+        self.known.retain(|known| !moved.iter().any(|facts| facts.target.is_same(&known.target)));
+        stayed
+    }
+
+    fn remember(&mut self, facts: &Facts, replaced: bool, now: Instant) {
+        let pong = facts.cot.as_ref().is_some_and(|cot| cot.result == Ok(Reply::Pong));
+        let answered = facts.target.answered || pong;
+        let target = Target { expected: true, answered, ..facts.target.clone() };
+        let at = self.known.iter().position(|known| known.target.is_same(&target));
+        let at = at.unwrap_or_else(|| {
+            self.known.push(Known { target: target.clone(), missed_since: None });
+            self.known.len() - 1
+        });
+        let known = &mut self.known[at];
+        // What a port speaks is not unlearned while it is silent.
+        if !is_unclear(target.role) {
+            known.target = target;
+        }
+        known.missed_since = replaced.then(|| known.missed_since.unwrap_or(now));
     }
 
     /// Remembers how the running server was started.
@@ -146,14 +186,17 @@ fn is_unclear(role: Role) -> bool {
     matches!(role, Role::UnclearCot | Role::UnclearApi)
 }
 
-fn is_customary(port: u16) -> bool {
-    super::targets::customary("").iter().any(|target| target.port == port)
+/// Whether a port does not accept while another of the same kind serves.
+fn is_replaced(facts: &Facts, all: &[Facts]) -> bool {
+    let is_cot = facts.target.role.is_cot();
+    facts.port.result.is_err()
+        && all.iter().any(|other| other.target.role.is_cot() == is_cot && other.fits())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::tak::checks::{Timed, Trouble, cot};
+    use crate::collect::tak::checks::{Timed, Trouble, api, cot};
     use crate::collect::tak::presence::{Component, Placement};
 
     fn process(pid: u32, placement: Placement) -> TakProcess {
@@ -162,12 +205,13 @@ mod tests {
             component: Component::TakyCot,
             suspended: false,
             placement,
-            listeners: Some(vec![]),
+            listeners: None,
         }
     }
 
     fn cot(port: u16, expected: bool) -> Target {
-        Target { host: "127.0.0.1".into(), port, role: Role::UnclearCot, expected }
+        let host = "127.0.0.1".into();
+        Target { host, port, role: Role::UnclearCot, expected, answered: false }
     }
 
     fn answer(target: Target, result: Result<cot::Reply, Trouble>) -> Facts {
@@ -206,33 +250,133 @@ mod tests {
         assert_eq!(memory.plan(vec![], &[], now)[0].role, Role::CotTcp);
     }
 
-    #[test]
-    fn a_server_that_was_started_on_another_port_is_not_missed_on_the_old_one() {
-        let (mut memory, now) = (Memory::default(), Instant::now());
-        let round = |memory: &mut Memory, pids: &[u32], found: &[u16]| {
-            let processes: Vec<_> =
-                pids.iter().map(|pid| process(*pid, Placement::default())).collect();
-            let plan =
-                memory.plan(found.iter().map(|port| cot(*port, true)).collect(), &processes, now);
-            let ports = ports(&plan);
-            memory.learn(
-                plan.into_iter().map(|target| answer(target, Ok(cot::Reply::Pong))).collect(),
-                now,
-            );
-            ports
+    /// One round: these processes, and these ports, which listen and answer; the others refuse.
+    /// Returns what is reported.
+    fn round(
+        memory: &mut Memory,
+        pids: &[u32],
+        found: &[(&str, u16)],
+        now: Instant,
+    ) -> Vec<String> {
+        let processes: Vec<_> =
+            pids.iter().map(|pid| process(*pid, Placement::default())).collect();
+        let target = |(host, port): &(&str, u16)| {
+            let role = if is_api(*port) { Role::UnclearApi } else { Role::UnclearCot };
+            Target { host: (*host).into(), role, ..cot(*port, true) }
         };
-        assert_eq!(round(&mut memory, &[7], &[28087]), [28087]);
-        assert_eq!(round(&mut memory, &[], &[]), [28087], "stopped");
-        assert_eq!(round(&mut memory, &[8], &[]), [28087], "starting");
-        assert_eq!(round(&mut memory, &[9], &[28099]), [28099], "moved");
-        assert_eq!(round(&mut memory, &[9, 10], &[28099, 8087]), [8087, 28099], "another");
-        assert_eq!(
-            round(&mut memory, &[9, 11], &[28099]),
-            [8087, 28099],
-            "a customary port is missed"
-        );
-        assert_eq!(round(&mut memory, &[9], &[28099]), [8087, 28099]);
-        assert_eq!(round(&mut memory, &[12], &[28100]), [8087, 28100], "moved again");
+        let found: Vec<_> = found.iter().map(target).collect();
+        let plan = memory.plan(found.clone(), &processes, now);
+        let ask = |target: Target| {
+            let listens = found.iter().any(|found| found.is_same(&target));
+            match (listens, is_api(target.port)) {
+                (true, true) => served(target),
+                (true, false) => answer(target, Ok(cot::Reply::Pong)),
+                (false, _) => refused(target),
+            }
+        };
+        let own = memory.learn(plan.into_iter().map(ask).collect(), now);
+        own.iter().map(|facts| facts.target.address()).collect()
+    }
+
+    fn is_api(port: u16) -> bool {
+        matches!(port, 8080 | 8091 | 8443)
+    }
+
+    fn served(target: Target) -> Facts {
+        let api = Timed { result: Ok(api::Answer::WantsCertificate), took: Duration::ZERO };
+        let target = Target { role: Role::Http, ..target };
+        Facts { api: Some(api), cot: None, ..answer(target, Err(Trouble::Closed)) }
+    }
+
+    fn refused(target: Target) -> Facts {
+        let port = Timed { result: Err(Trouble::Refused), took: Duration::ZERO };
+        Facts { port, cot: None, ..answer(target, Err(Trouble::Refused)) }
+    }
+
+    #[test]
+    fn a_part_that_moved_is_not_missed_where_it_was() {
+        let (here, there) = ("127.0.0.1", "127.0.0.5");
+        type Ports<'a> = &'a [(&'a str, u16)];
+        let cases: [(Ports<'_>, Ports<'_>, &[&str]); 7] = [
+            (&[(here, 28087)], &[(here, 28099)], &["127.0.0.1:28099"]),
+            // The API alone; its CoT port stays.
+            (
+                &[(here, 8087), (here, 8080)],
+                &[(here, 8087), (here, 8091)],
+                &["127.0.0.1:8087", "127.0.0.1:8091"],
+            ),
+            (&[(here, 8087)], &[(there, 8087)], &["127.0.0.5:8087"]),
+            // From plain to TLS.
+            (
+                &[(here, 8087), (here, 8080)],
+                &[(here, 8089), (here, 8443)],
+                &["127.0.0.1:8089", "127.0.0.1:8443"],
+            ),
+            // One more, and one that is gone without another.
+            (&[(here, 8087)], &[(here, 8087), (here, 8089)], &["127.0.0.1:8087", "127.0.0.1:8089"]),
+            (&[(here, 8087), (here, 8089)], &[(here, 8089)], &["127.0.0.1:8087", "127.0.0.1:8089"]),
+            (&[(here, 8087), (here, 8080)], &[(here, 8091)], &["127.0.0.1:8087", "127.0.0.1:8091"]),
+        ];
+        for (before, after, want) in cases {
+            let (mut memory, now) = (Memory::default(), Instant::now());
+            round(&mut memory, &[7], before, now);
+            assert_eq!(round(&mut memory, &[], &[], now).len(), before.len(), "stopped");
+            assert_eq!(round(&mut memory, &[8], &[], now).len(), before.len(), "starting");
+            assert_eq!(round(&mut memory, &[8], after, now), want, "{before:?} -> {after:?}");
+            assert_eq!(
+                round(&mut memory, &[8], after, now),
+                want,
+                "{before:?} -> {after:?}, later"
+            );
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_gone_while_another_serves_is_missed_for_a_day() {
+        let (mut memory, start) = (Memory::default(), Instant::now());
+        let (plain, tls) = (("127.0.0.1", 8087), ("127.0.0.1", 8089));
+        let after = |hours: u64| start + Duration::from_secs(hours * 3600);
+        round(&mut memory, &[7], &[plain, tls], start);
+        assert_eq!(round(&mut memory, &[8], &[tls], after(1)).len(), 2);
+        assert_eq!(round(&mut memory, &[8], &[plain, tls], after(20)).len(), 2, "it is back");
+        assert_eq!(round(&mut memory, &[8], &[tls], after(21)).len(), 2);
+        assert_eq!(round(&mut memory, &[], &[], after(30)).len(), 2, "all of it stopped");
+        assert_eq!(round(&mut memory, &[], &[], after(90)).len(), 2, "still stopped");
+        assert_eq!(round(&mut memory, &[9], &[tls], after(91)).len(), 2);
+        assert_eq!(round(&mut memory, &[9], &[tls], after(114)).len(), 2);
+        round(&mut memory, &[9], &[tls], after(115));
+        assert_eq!(round(&mut memory, &[9], &[tls], after(116)), ["127.0.0.1:8089"]);
+    }
+
+    #[test]
+    fn a_process_that_listens_late_is_asked_anew_what_it_speaks() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        round(&mut memory, &[7], &[("127.0.0.1", 8087)], now);
+        let mut late = process(8, Placement::default());
+        late.listeners = Some(vec![]);
+        memory.plan(vec![], &[late.clone()], now);
+        late.listeners = Some(vec!["127.0.0.1:8087".parse().expect("an address")]);
+        let plan = memory.plan(vec![cot(8087, true)], &[late], now);
+        assert_eq!(plan[0].role, Role::UnclearCot);
+    }
+
+    #[test]
+    fn a_port_that_answered_a_ping_is_known_to() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let silent = || Err(Trouble::Silent(Duration::ZERO));
+        let target = Target { role: Role::CotTcp, ..cot(8087, true) };
+        for (result, answered) in [
+            (silent(), false),
+            // Events come from others, when there are any.
+            (Ok(cot::Reply::Events), false),
+            (silent(), false),
+            (Ok(cot::Reply::Pong), true),
+            (silent(), true),
+        ] {
+            let plan = memory.plan(vec![target.clone()], &[], now);
+            memory.learn(vec![answer(plan[0].clone(), result)], now);
+            assert_eq!(memory.plan(vec![target.clone()], &[], now)[0].answered, answered);
+        }
     }
 
     #[test]

@@ -63,7 +63,12 @@ impl Round {
         findings: Vec<Finding>,
         certificates: Vec<Certificate>,
     ) -> TakStatus {
-        let works = cot.contains(&Cot::Works);
+        let does = match cot.as_slice() {
+            cot if cot.contains(&Cot::Works) => "is up and answers its clients",
+            [] => "is up",
+            // It could not be asked as its clients do.
+            _ => "accepts connections",
+        };
         let worst = verdict::worst(&findings);
         let status = verdict::status(&Situation {
             installed: self.installed,
@@ -71,7 +76,7 @@ impl Round {
             cot,
             worst: worst.map(|finding| finding.weight),
         });
-        let message = self.message(status, works, worst);
+        let message = self.message(status, does, worst);
         // A configured server that never answered may be installed or not: who knows.
         let known = !self.configured || self.last_running.is_some();
         TakStatus {
@@ -86,17 +91,16 @@ impl Round {
         }
     }
 
-    fn message(&self, status: Status, works: bool, worst: Option<&Finding>) -> String {
+    fn message(&self, status: Status, does: &str, worst: Option<&Finding>) -> String {
         match status {
             Status::NotInstalled => {
                 "No TAK server is on this machine; if one should be watched elsewhere, name it under collect.tak.servers.".into()
             }
             Status::Healthy => {
                 let name = self.version.as_deref().unwrap_or(self.subject.title());
-                let how = if works { "is up and answers its clients" } else { "is up" };
                 let note = worst.filter(|worst| worst.weight > Weight::Fine);
                 let note = note.map_or_else(String::new, |note| format!(" {}", note.check.message));
-                format!("{name} {how}.{note}")
+                format!("{name} {does}.{note}")
             }
             Status::Down if !self.running && self.local => self.stopped(),
             _ => worst.map_or_else(String::new, |worst| worst.check.message.clone()),

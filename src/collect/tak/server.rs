@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::checks::Facts;
-use super::checks::api::Answer;
+use super::checks::api::{Answer, flavor_of};
 use super::checks::tls::{Identity, IdentityError};
 use super::judge::{Finding, Judgement, Subject, Weight, expiry};
 use super::memory::Memory;
@@ -98,6 +98,7 @@ impl Server {
             server: self.config.as_ref().map(|config| config.name.clone()),
             flavor,
             restart: self.memory.remedy("restart", presence, local),
+            may_lack_ports: self.config.is_none() && accepts,
             now: now as i64,
         };
         let round = Round {
@@ -160,18 +161,7 @@ impl Server {
 
 fn version_of(facts: &Facts) -> Option<String> {
     match &facts.api.as_ref()?.result {
-        Ok(Answer::Version(version)) => Some(version.clone()),
-        _ => None,
-    }
-}
-
-/// What a version gives away: taky and FreeTAKServer name themselves, TAK Server says
-/// `5.2-RELEASE-30`.
-fn flavor_of(version: &str) -> Option<Flavor> {
-    match version {
-        _ if version.starts_with("taky") => Some(Flavor::Taky),
-        _ if version.starts_with("FreeTAKServer") => Some(Flavor::FreeTakServer),
-        _ if version.contains("-RELEASE") => Some(Flavor::TakServer),
+        Ok(Answer::Version(version) | Answer::Text(version)) => Some(version.clone()),
         _ => None,
     }
 }

@@ -21,6 +21,8 @@ pub struct Target {
     /// seen answering). Others are reported only if their answers identify a TAK server: 8080 and
     /// 8443 are popular.
     pub expected: bool,
+    /// Whether it has answered a CoT ping since takpulse started: then its silence means something.
+    pub answered: bool,
 }
 
 /// What a port speaks.
@@ -63,7 +65,7 @@ const CUSTOMARY: [(u16, Role); 5] = [
 
 impl Target {
     fn new(host: impl ToString, port: u16, role: Role, expected: bool) -> Target {
-        Target { host: host.to_string(), port, role, expected }
+        Target { host: host.to_string(), port, role, expected, answered: false }
     }
 
     /// Whether it is the same port, whatever it speaks.
@@ -81,7 +83,7 @@ impl Target {
     }
 }
 
-/// What the configuration names; with no port at all, the customary ones of that host.
+/// What the configuration names.
 pub fn configured(server: &TakServerConfig) -> Vec<Target> {
     let ports = [
         (server.cot_port, Role::CotTcp),
@@ -89,14 +91,10 @@ pub fn configured(server: &TakServerConfig) -> Vec<Target> {
         (server.http_port, Role::Http),
         (server.https_port, Role::Https),
     ];
-    let named: Vec<_> = ports
+    ports
         .into_iter()
         .filter_map(|(port, role)| Some(Target::new(&server.host, port?, role, true)))
-        .collect();
-    if named.is_empty() {
-        return customary(&server.host);
-    }
-    named
+        .collect()
 }
 
 /// The customary ports, which somebody else may own.
@@ -145,6 +143,7 @@ pub fn merge(into: &mut Vec<Target>, more: Vec<Target>) {
             None => into.push(target),
             Some(known) => {
                 known.expected |= target.expected;
+                known.answered |= target.answered;
                 if matches!(known.role, Role::UnclearCot | Role::UnclearApi) {
                     known.role = target.role;
                 }
@@ -270,22 +269,5 @@ mod tests {
         assert_eq!(serving(&targets, &[other.clone(), own.clone()]), [own]);
         assert_eq!(serving(&targets, &[other.clone(), hidden.clone()]), [hidden]);
         assert_eq!(serving(&targets, &[other]), []);
-    }
-
-    #[test]
-    fn a_configured_server_without_ports_is_asked_on_the_customary_ones() {
-        let mut server = TakServerConfig {
-            name: "edge".into(),
-            host: "10.0.0.5".into(),
-            cot_port: None,
-            cot_tls_port: None,
-            http_port: None,
-            https_port: None,
-            client_certificate: None,
-            client_key: None,
-        };
-        assert_eq!(configured(&server).len(), 5);
-        server.cot_tls_port = Some(18089);
-        assert_eq!(shown(&configured(&server)), ["10.0.0.5:18089 CotTls"]);
     }
 }

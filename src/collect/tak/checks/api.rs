@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Trouble;
 use super::http::{self, Response};
 use crate::collect::tak::certificate::printable;
+use crate::collect::tak::report::Flavor;
 use crate::collect::tak::targets::Target;
 
 /// What is asked.
@@ -20,8 +21,10 @@ const MAX_VERSION_CHARS: usize = 100;
 /// What the API said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Its version.
+    /// Its version, in a form that TAK servers use and others do not.
     Version(String),
+    /// A line that may be a version; any web application may answer one, whatever it is asked.
+    Text(String),
     /// It answers, but only to clients with a certificate: 401, 403, or nginx's 400.
     WantsCertificate,
     /// It has no such path (404): OpenTAKServer, or something that is no TAK server.
@@ -48,7 +51,7 @@ where
 fn understand(response: &Response) -> Answer {
     let text = String::from_utf8_lossy(&response.body);
     match response.status {
-        200..=299 => version(&text).map_or(Answer::Foreign(response.status), Answer::Version),
+        200..=299 => version(&text).unwrap_or(Answer::Foreign(response.status)),
         401 | 403 => Answer::WantsCertificate,
         400 if text.contains("No required SSL certificate") => Answer::WantsCertificate,
         404 => Answer::NoSuchPath,
@@ -58,16 +61,47 @@ fn understand(response: &Response) -> Answer {
 }
 
 /// The version in a body: its first line, or `data.version` of a `version/config`. A page is none.
-fn version(body: &str) -> Option<String> {
+fn version(body: &str) -> Option<Answer> {
     let body = body.trim_start();
     if body.starts_with('{') {
         let json: Value = serde_json::from_str(body).ok()?;
-        let version = json.get("data")?.get("version")?.as_str()?;
-        return Some(printable(version, MAX_VERSION_CHARS));
+        let version = printable(json.get("data")?.get("version")?.as_str()?, MAX_VERSION_CHARS);
+        let kind = json.get("type").and_then(Value::as_str).unwrap_or_default();
+        let is_tak = kind.ends_with("ServerConfig") || is_tak(&version);
+        return Some(if is_tak { Answer::Version(version) } else { Answer::Text(version) });
     }
     let line = printable(body.lines().next()?, MAX_VERSION_CHARS);
-    let line = line.trim_end();
-    (!line.is_empty() && !line.starts_with('<')).then(|| line.to_owned())
+    let line = line.trim_end().to_owned();
+    if line.is_empty() || line.starts_with('<') {
+        return None;
+    }
+    Some(if is_tak(&line) { Answer::Version(line) } else { Answer::Text(line) })
+}
+
+/// Which server a version names: taky and FreeTAKServer say their names, TAK Server answers
+/// `5.2-RELEASE-30`.
+pub fn flavor_of(version: &str) -> Option<Flavor> {
+    match version {
+        _ if version.starts_with("taky-") => Some(Flavor::Taky),
+        _ if version.starts_with("FreeTAKServer") => Some(Flavor::FreeTakServer),
+        _ if version.starts_with("OpenTAKServer") => Some(Flavor::OpenTakServer),
+        _ if version.starts_with("TAK Server") || is_release(version) => Some(Flavor::TakServer),
+        _ => None,
+    }
+}
+
+fn is_tak(version: &str) -> bool {
+    flavor_of(version).is_some()
+}
+
+/// `5.2-RELEASE-30`, `4.10-BETA-1-HEAD`: how the official TAK Server names its builds.
+fn is_release(version: &str) -> bool {
+    let Some((number, build)) = version.split_once('-') else { return false };
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let kind = build.split('-').next().unwrap_or_default();
+    number.split('.').count() >= 2
+        && number.split('.').all(is_digits)
+        && matches!(kind, "RELEASE" | "BETA" | "ALPHA" | "DEV")
 }
 
 #[cfg(test)]
@@ -78,12 +112,18 @@ mod tests {
     fn a_response_is_understood() {
         let version = |text: &str| Answer::Version(text.into());
         let config = r#"{"version":"2","type":"ServerConfig","data":{"version":"OTS-1.7"}}"#;
+        let text = |text: &str| Answer::Text(text.into());
         let long = "v".repeat(500);
-        let cases: [(u16, &[u8], Answer); 17] = [
+        let cases: [(u16, &[u8], Answer); 22] = [
             (200, b"taky-0.10", version("taky-0.10")),
             (200, b"\n5.2-RELEASE-30\r\nmore", version("5.2-RELEASE-30")),
-            (200, b"a\x1b[31mb\xff", version("a[31mb\u{fffd}")),
-            (200, long.as_bytes(), version(&long[..MAX_VERSION_CHARS])),
+            (200, b"TAK Server 5.3", version("TAK Server 5.3")),
+            (200, b"FreeTAKServer-2.2.1", version("FreeTAKServer-2.2.1")),
+            (200, b"OK", text("OK")),
+            (200, b"Hostname: web-1\nIP: 10.0.0.2", text("Hostname: web-1")),
+            (200, b"{\"data\":{\"version\":\"3.1\"}}", text("3.1")),
+            (200, b"a\x1b[31mb\xff", text("a[31mb\u{fffd}")),
+            (200, long.as_bytes(), text(&long[..MAX_VERSION_CHARS])),
             (200, config.as_bytes(), version("OTS-1.7")),
             (200, b"{\"data\":{}}", Answer::Foreign(200)),
             (200, b"{\"data\":", Answer::Foreign(200)),
@@ -101,6 +141,27 @@ mod tests {
         for (status, body, want) in cases {
             let body = body.to_vec();
             assert_eq!(understand(&Response { status, body }), want, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_version_tells_whose_it_is_and_other_texts_are_nobodys() {
+        let cases = [
+            ("taky-0.10", Some(Flavor::Taky)),
+            ("FreeTAKServer-2.2.1", Some(Flavor::FreeTakServer)),
+            ("5.2-RELEASE-30", Some(Flavor::TakServer)),
+            ("4.10.1-BETA-7-HEAD", Some(Flavor::TakServer)),
+            ("TAK Server 5.x", Some(Flavor::TakServer)),
+            ("1.7.14", None),
+            ("OK", None),
+            ("web-RELEASE-1", None),
+            ("5-RELEASE-1", None),
+            ("5.-RELEASE-1", None),
+            ("5.2-rc1", None),
+            ("", None),
+        ];
+        for (version, flavor) in cases {
+            assert_eq!(flavor_of(version), flavor, "{version}");
         }
     }
 }

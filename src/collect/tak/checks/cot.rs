@@ -6,18 +6,22 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::Trouble;
 
 /// An event is looked for in this much of the stream: a server may first send what others left.
 const MAX_EVENT_BYTES: usize = 64 * 1024;
 
+/// Ending the connection waits no longer than this.
+const FAREWELL_LIMIT: Duration = Duration::from_millis(100);
+
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
     /// An answer to the ping.
     Pong,
-    /// Other events, and no answer to the ping before the connection ended.
+    /// Other events, and no answer to the ping before the connection or the time ended.
     Events,
 }
 
@@ -34,22 +38,34 @@ pub fn encode_ping(uid: &str, now: SystemTime) -> String {
     )
 }
 
-/// Sends a ping and reads until its answer.
+/// Sends a ping and reads until its answer, or until the limit: events that came by then count.
 ///
 /// # Errors
-/// The connection ends first, or what comes is not CoT. The caller limits the time.
-pub async fn ping<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S) -> Result<Reply, Trouble> {
-    let ping = encode_ping(&UID, SystemTime::now());
-    socket.write_all(ping.as_bytes()).await?;
-    socket.flush().await?;
-    let reply = read_reply(&mut socket).await;
+/// The connection ends first, what comes is not CoT, or nothing comes within the limit.
+pub async fn ping<S>(mut socket: S, limit: Duration) -> Result<Reply, Trouble>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut scanner = Scanner::default();
+    let answer = timeout(limit, async {
+        let ping = encode_ping(&UID, SystemTime::now());
+        socket.write_all(ping.as_bytes()).await?;
+        socket.flush().await?;
+        read_reply(&mut socket, &mut scanner).await
+    });
+    let reply = match answer.await {
+        Ok(reply) => reply,
+        Err(_) => scanner.ended(Trouble::Silent(limit)),
+    };
     // A polite end keeps the server's log quiet; whether it works does not matter any more.
-    let _ended = socket.shutdown().await;
+    let _ended = timeout(FAREWELL_LIMIT, socket.shutdown()).await;
     reply
 }
 
-async fn read_reply<S: AsyncRead + Unpin>(socket: &mut S) -> Result<Reply, Trouble> {
-    let mut scanner = Scanner::default();
+async fn read_reply<S>(socket: &mut S, scanner: &mut Scanner) -> Result<Reply, Trouble>
+where
+    S: AsyncRead + Unpin,
+{
     let mut chunk = [0; 4096];
     loop {
         let length = match socket.read(&mut chunk).await {
@@ -121,10 +137,15 @@ fn could_be_xml(bytes: &[u8]) -> bool {
         .is_none_or(|first| *first == b'<')
 }
 
-/// Whether an opening tag is that of an answer to our ping: the reply, or our own event sent back.
+/// Whether an opening tag is that of an answer to our ping: the reply, or our own event sent back
+/// (FreeTAKServer passes on those of others too).
 fn is_pong(tag: &[u8]) -> bool {
     let tag = String::from_utf8_lossy(tag);
-    matches!(attribute(&tag, "type").as_deref(), Some("t-x-c-t-r" | "t-x-c-t"))
+    match attribute(&tag, "type").as_deref() {
+        Some("t-x-c-t-r") => true,
+        Some("t-x-c-t") => attribute(&tag, "uid").as_ref() == Some(&*UID),
+        _ => false,
+    }
 }
 
 /// The value of an attribute in an opening tag; either kind of quote.
@@ -152,12 +173,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_answer_is_found_however_it_is_cut() {
-        let cases: [(String, Result<Reply, Trouble>); 13] = [
+        let cases: [(String, Result<Reply, Trouble>); 14] = [
             (PONG.into(), Ok(Reply::Pong)),
             (format!("<?xml version='1.0'?>\n{PONG}"), Ok(Reply::Pong)),
             (format!("\u{feff}\n {PONG}"), Ok(Reply::Pong)),
             (format!("{MARKER}{PONG}"), Ok(Reply::Pong)),
-            (encode_ping("u", SystemTime::UNIX_EPOCH), Ok(Reply::Pong)),
+            (encode_ping(&UID, SystemTime::UNIX_EPOCH), Ok(Reply::Pong)),
+            (encode_ping("another-ping", SystemTime::UNIX_EPOCH), Ok(Reply::Events)),
             (MARKER.into(), Ok(Reply::Events)),
             ("<event uid=\"t\" type=\"t-x-c-t-rx\"/>".into(), Ok(Reply::Events)),
             ("<event type=t-x-c-t-r/>".into(), Ok(Reply::Events)),
@@ -170,8 +192,23 @@ mod tests {
         for (text, want) in cases {
             for size in [1, 7, 4096] {
                 let mut mock = tokio_test_stream(text.as_bytes(), size).await;
-                assert_eq!(read_reply(&mut mock).await, want, "{text} in pieces of {size}");
+                let reply = read_reply(&mut mock, &mut Scanner::default()).await;
+                assert_eq!(reply, want, "{text} in pieces of {size}");
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_that_came_within_the_limit_count() {
+        let limit = Duration::from_secs(3);
+        for (sent, want) in [
+            (MARKER, Ok(Reply::Events)),
+            ("", Err(Trouble::Silent(limit))),
+            ("<event type=\"t-x-c-t-r\"", Err(Trouble::Silent(limit))),
+        ] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            far.write_all(sent.as_bytes()).await.expect("the pipe takes it");
+            assert_eq!(ping(near, limit).await, want, "{sent}");
         }
     }
 

@@ -106,8 +106,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Whether these answers can only come from a TAK server: a CoT answer, a Marti version, or
-    /// the demand for a client certificate on a CoT port.
+    /// Whether these answers can only come from a TAK server: a CoT answer, a Marti version (not just
+    /// any text), or the demand for a client certificate on a CoT port.
     pub fn identify(&self) -> bool {
         let answered = |timed: &Timed<cot::Reply>| timed.result.is_ok();
         let is_marti =
@@ -141,7 +141,7 @@ pub async fn examine(target: Target, identity: Option<Arc<tls::Identity>>) -> Fa
 
 impl Facts {
     /// Whether the port speaks what it was asked in.
-    fn fits(&self) -> bool {
+    pub fn fits(&self) -> bool {
         let speaks_tls = |tls: &tls::Handshake| tls.spoken();
         let answers = |timed: &Timed<cot::Reply>| timed.result.is_ok();
         let serves = |timed: &Timed<api::Answer>| timed.result.is_ok();
@@ -193,7 +193,9 @@ impl Facts {
     /// The top layer, over whatever carries it.
     async fn ask_through(&mut self, socket: impl AsyncRead + AsyncWrite + Unpin, path: &str) {
         if self.target.role.is_cot() {
-            self.cot = Some(timed(ANSWER_LIMIT, cot::ping(socket)).await);
+            let started = Instant::now();
+            let result = cot::ping(socket, ANSWER_LIMIT).await;
+            self.cot = Some(Timed { result, took: started.elapsed() });
         } else {
             self.api = Some(timed(ANSWER_LIMIT, api::ask(socket, &self.target, path)).await);
         }

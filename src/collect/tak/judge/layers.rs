@@ -17,9 +17,15 @@ impl Subject {
         let (address, restart) = (facts.target.address(), &self.restart);
         let message = match &facts.port.result {
             Ok(()) => return fine("It accepts connections."),
-            Err(Trouble::Refused) => format!(
-                "Nothing listens on {address}: the server is stopped, still starting or no longer offers this port; {restart}."
-            ),
+            Err(Trouble::Refused) => {
+                let removed = match self.may_lack_ports {
+                    true => " If this port was removed on purpose, restart takpulse.",
+                    false => "",
+                };
+                format!(
+                    "Nothing listens on {address}: the server is stopped, still starting or no longer offers this port; {restart}.{removed}"
+                )
+            }
             Err(Trouble::Silent(_)) => format!(
                 "{address} does not answer: is that machine on, is a firewall in between, or is the server overrun?"
             ),
@@ -77,7 +83,10 @@ impl Subject {
                 refused(alert)
             }
             Trouble::Silent(_) if self.silence_is_normal(facts) => unknown(
-                "It accepts connections; this kind of input answers no ping, so no more can be told.",
+                "This kind of input answers no ping, so no more can be told than that it accepts connections.",
+            ),
+            Trouble::Silent(_) if self.flavor.is_none() && !facts.target.answered => unknown(
+                "Whether it serves its clients is not known: it has answered no ping since takpulse started, and some servers never do.",
             ),
             Trouble::Silent(_) => self.hung(facts, "a ping"),
             Trouble::OtherProtocol => (
@@ -102,7 +111,9 @@ impl Subject {
         let (address, restart) = (facts.target.address(), &self.restart);
         let trouble = |message: String| (Some(false), Weight::Trouble, message);
         match &api.result {
-            Ok(Api::Version(version)) => fine(&format!("It answers: {version}.")),
+            Ok(Api::Version(version) | Api::Text(version)) => {
+                fine(&format!("It answers: {version}."))
+            }
             Ok(Api::WantsCertificate) => {
                 fine("It answers, and wants a client certificate for more.")
             }

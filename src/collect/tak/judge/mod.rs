@@ -23,6 +23,8 @@ pub struct Subject {
     pub flavor: Option<Flavor>,
     /// What to type to start it again: `` `systemctl restart takserver` ``.
     pub restart: String,
+    /// takpulse found its ports by itself and some accept: one that refuses may have been removed.
+    pub may_lack_ports: bool,
     /// The time in Unix seconds.
     pub now: i64,
 }

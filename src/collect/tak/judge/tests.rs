@@ -16,11 +16,18 @@ fn timed<T>(result: Result<T, Trouble>) -> Timed<T> {
 }
 
 fn subject(flavor: Option<Flavor>) -> Subject {
-    Subject { server: None, flavor, restart: "restart it".into(), now: 1_900_000_000 - 10 * 86_400 }
+    Subject {
+        server: None,
+        flavor,
+        restart: "restart it".into(),
+        may_lack_ports: false,
+        now: 1_900_000_000 - 10 * 86_400,
+    }
 }
 
 fn facts(role: Role) -> Facts {
-    let target = Target { host: "127.0.0.1".into(), port: 1, role, expected: true };
+    let target =
+        Target { host: "127.0.0.1".into(), port: 1, role, expected: true, answered: false };
     Facts { target, port: timed(Ok(())), tls: None, cot: None, api: None }
 }
 
@@ -55,14 +62,14 @@ fn a_plain_cot_port_is_judged() {
     let cases: [Case<'_>; 8] = [
         (Ok(Reply::Pong), None, "Port:ok Cot:ok", Cot::Works, "answers a CoT ping"),
         (Ok(Reply::Events), None, "Port:ok Cot:ok", Cot::Works, "sends CoT events"),
+        (Err(SILENT), None, "Port:ok Cot:unknown", Cot::Unknown, "has answered no ping since"),
         (
             Err(SILENT),
-            None,
+            Some(Flavor::Taky),
             "Port:ok Cot:failed",
             Cot::Fails,
-            "accepts connections on 127.0.0.1:1, but does not answer a ping: it hangs; restart it.",
+            "taky accepts connections on 127.0.0.1:1, but does not answer a ping: it hangs; restart it.",
         ),
-        (Err(SILENT), Some(Flavor::Taky), "Port:ok Cot:failed", Cot::Fails, "taky accepts"),
         (Err(SILENT), fts, "Port:ok Cot:unknown", Cot::Unknown, "answers no ping"),
         (
             Err(SILENT),
@@ -80,6 +87,27 @@ fn a_plain_cot_port_is_judged() {
         assert_eq!((shown.as_str(), serves), (checks, Some(cot)), "{result:?}");
         assert!(message.contains(says), "{message}");
     }
+}
+
+#[test]
+fn a_port_that_answered_before_and_is_silent_hangs() {
+    let mut facts = Facts { cot: Some(timed(Err(SILENT))), ..facts(Role::CotTcp) };
+    facts.target.answered = true;
+    let (shown, serves, _, message) = shown(&facts, None);
+    assert_eq!((shown.as_str(), serves), ("Port:ok Cot:failed", Some(Cot::Fails)));
+    assert!(message.contains("it hangs"), "{message}");
+}
+
+#[test]
+fn a_port_that_may_have_been_removed_says_how_to_forget_it() {
+    let facts = Facts { port: timed(Err(Trouble::Refused)), ..facts(Role::Http) };
+    let message = |may_lack_ports| {
+        let subject = Subject { may_lack_ports, ..subject(None) };
+        subject.judge(&facts).findings[0].check.message.clone()
+    };
+    let says = "restart it. If this port was removed on purpose, restart takpulse.";
+    assert!(message(true).ends_with(says), "{}", message(true));
+    assert!(message(false).ends_with("; restart it."), "{}", message(false));
 }
 
 #[test]
@@ -189,7 +217,8 @@ fn a_tls_cot_port_is_judged() {
 
 #[test]
 fn the_api_is_judged() {
-    let cases: [(Answer<Api>, &str, Weight, &str); 7] = [
+    let cases: [(Answer<Api>, &str, Weight, &str); 8] = [
+        (Ok(Api::Text("1.7.14".into())), "ok", Weight::Fine, ""),
         (Ok(Api::Version("taky-0.10".into())), "ok", Weight::Fine, ""),
         (Ok(Api::WantsCertificate), "ok", Weight::Fine, ""),
         (Ok(Api::NoSuchPath), "failed", Weight::Trouble, "knows no Marti API"),

@@ -22,14 +22,19 @@ mod sockets;
 pub use placement::{Placement, placement, unit_flavor};
 pub use process::{Component, identify};
 
-/// Where units and init scripts are installed, below the root.
-const UNIT_DIRECTORIES: [&str; 5] = [
-    "etc/systemd/system",
-    "usr/lib/systemd/system",
-    "lib/systemd/system",
-    "run/systemd/generator.late",
-    "etc/init.d",
-];
+/// Where units are installed, below the root.
+const UNIT_DIRECTORIES: [&str; 3] =
+    ["etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"];
+
+/// Where TAK Server's init scripts are, and the units that systemd makes of them. A package that was
+/// removed leaves its script behind: these count only beside [`OPT_TAK`].
+const SCRIPT_DIRECTORIES: [&str; 2] = ["run/systemd/generator.late", "etc/init.d"];
+
+/// Where TAK Server is installed, below the root.
+const OPT_TAK: &str = "opt/tak";
+
+/// What the unit of a service is called.
+const SERVICE: &str = ".service";
 
 /// A command line is read up to here; the longest of a Java server is a tenth of it.
 const MAX_CMDLINE_BYTES: u64 = 64 * 1024;
@@ -81,10 +86,11 @@ impl Presence {
     /// takpulse may lack permission. Ports of processes that have been the same for a while are
     /// taken from the `last` time.
     pub fn read(host: &HostConfig, last: &Presence) -> Presence {
+        let opt_tak = host.root.join(OPT_TAK).is_dir();
         let mut presence = Presence {
             processes: processes(&host.proc),
-            units: units(&host.root),
-            opt_tak: host.root.join("opt/tak").is_dir(),
+            units: units(&host.root, opt_tak),
+            opt_tak,
             ports: None,
         };
         presence.list_ports(&host.proc, last, Instant::now());
@@ -205,21 +211,39 @@ fn listening(process: &Path) -> Vec<(SocketAddr, u64)> {
         .collect()
 }
 
-fn units(root: &Path) -> Vec<String> {
+/// The services of a TAK server that could be started: not timers, sockets or masked ones.
+fn units(root: &Path, opt_tak: bool) -> Vec<String> {
     let mut units: Vec<String> = UNIT_DIRECTORIES
         .iter()
-        .filter_map(|directory| fs::read_dir(root.join(directory)).ok())
-        .flat_map(|entries| entries.flatten())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| unit_flavor(name).is_some())
-        .map(|name| match name.strip_suffix(".service") {
-            Some(_) => name,
-            None => format!("{name}.service"),
-        })
+        .flat_map(|directory| names(&root.join(directory)))
+        .filter(|name| name.ends_with(SERVICE))
         .collect();
+    if opt_tak {
+        let scripts = SCRIPT_DIRECTORIES.iter().flat_map(|directory| names(&root.join(directory)));
+        units.extend(scripts.map(|name| match name.ends_with(SERVICE) {
+            true => name,
+            false => format!("{name}{SERVICE}"),
+        }));
+    }
+    let masked = |name: &str| {
+        let link = fs::read_link(root.join(UNIT_DIRECTORIES[0]).join(name));
+        link.is_ok_and(|to| to == Path::new("/dev/null"))
+    };
+    // `takyctl systemd` makes `taky-<host>.service` to start all parts of a site.
+    let all = units.clone();
+    let starts_site = |name: &str| {
+        let stem = name.strip_suffix(SERVICE).filter(|stem| stem.starts_with("taky-"));
+        stem.is_some_and(|stem| all.contains(&format!("{stem}-cot{SERVICE}")))
+    };
+    units.retain(|name| (unit_flavor(name).is_some() || starts_site(name)) && !masked(name));
     units.sort_unstable_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
     units.dedup();
     units
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
 #[cfg(test)]
@@ -310,12 +334,45 @@ mod tests {
     fn units_and_the_directory_tell_that_a_server_is_installed() {
         let machine = Machine::new();
         assert_eq!(machine.read().installed_flavor(), None);
-        machine.file("etc/init.d/takserver", "");
         machine.file("etc/systemd/system/takserver-api.service", "");
         machine.file("etc/systemd/system/takpulse.service", "");
-        let units = machine.read().units;
-        assert_eq!(units, ["takserver.service", "takserver-api.service"]);
+        assert_eq!(machine.read().units, ["takserver-api.service"]);
         assert_eq!(machine.read().installed_flavor(), Some(Flavor::TakServer));
+        machine.file("etc/init.d/takserver", "");
+        machine.file("opt/tak/CoreConfig.xml", "");
+        assert_eq!(machine.read().units, ["takserver.service", "takserver-api.service"]);
+    }
+
+    #[test]
+    fn what_cannot_be_started_as_a_server_does_not_count_as_one() {
+        let machine = Machine::new();
+        for left_over in [
+            "etc/init.d/takserver",
+            "run/systemd/generator.late/takserver.service",
+            "etc/systemd/system/takserver-backup.timer",
+            "etc/systemd/system/takserver-backup.service",
+            "etc/systemd/system/taky-backup.service",
+            "etc/systemd/system/taky.socket",
+            "etc/systemd/system/takserver",
+            "lib/systemd/system/opentakserver.service",
+        ] {
+            machine.file(left_over, "");
+        }
+        let mask = machine.0.path().join("etc/systemd/system/opentakserver.service");
+        symlink("/dev/null", mask).expect("a masked unit");
+        assert_eq!(machine.read().units, Vec::<String>::new());
+        assert_eq!(machine.read().installed_flavor(), None);
+    }
+
+    #[test]
+    fn the_unit_that_starts_all_parts_of_a_taky_site_comes_first() {
+        let machine = Machine::new();
+        for name in ["taky-edge-cot", "taky-edge-dps", "taky-edge", "taky-backup"] {
+            machine.file(&format!("etc/systemd/system/{name}.service"), "");
+        }
+        let units = machine.read().units;
+        assert_eq!(units, ["taky-edge.service", "taky-edge-cot.service", "taky-edge-dps.service"]);
+        assert_eq!(machine.read().installed_flavor(), Some(Flavor::Taky));
     }
 
     #[test]

@@ -42,21 +42,26 @@ fn is_unit(name: &str) -> bool {
         && ["tak", "fts", "eud_handler"].iter().any(|part| lower.contains(part))
 }
 
-/// Which server a unit file or init script belongs to, by the names that the installers give.
+/// Which server a service's unit belongs to, by the names that the installers give. Others begin
+/// alike and are no server: `takserver-backup.service`.
 pub fn unit_flavor(file: &str) -> Option<Flavor> {
-    let stem = file.strip_suffix(".service").unwrap_or(file);
-    let stem = stem.to_ascii_lowercase();
-    let after = |name: &str| {
-        stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    };
-    match () {
-        () if after("takserver") => Some(Flavor::TakServer),
-        () if after("taky") => Some(Flavor::Taky),
-        () if after("opentakserver") || after("eud_handler") || after("eud_handler_ssl") => {
-            Some(Flavor::OpenTakServer)
+    let stem = file.strip_suffix(".service")?.to_ascii_lowercase();
+    match stem.as_str() {
+        "takserver"
+        | "takserver-config"
+        | "takserver-messaging"
+        | "takserver-api"
+        | "takserver-plugins"
+        | "takserver-retention"
+        | "takserver-noplugins" => Some(Flavor::TakServer),
+        "opentakserver" | "eud_handler" | "eud_handler_ssl" => Some(Flavor::OpenTakServer),
+        "freetakserver" | "fts" => Some(Flavor::FreeTakServer),
+        "taky" => Some(Flavor::Taky),
+        // `takyctl systemd` names them `taky-cot` and `taky-dps`, for a site `taky-<host>-cot`.
+        name if name.starts_with("taky-") && (name.ends_with("-cot") || name.ends_with("-dps")) => {
+            Some(Flavor::Taky)
         }
-        () if after("freetakserver") || stem == "fts" => Some(Flavor::FreeTakServer),
-        () => None,
+        _ => None,
     }
 }
 
@@ -96,8 +101,14 @@ mod tests {
         let cases = [
             ("takserver.service", Some(Flavor::TakServer)),
             ("takserver-messaging.service", Some(Flavor::TakServer)),
-            ("takserver", Some(Flavor::TakServer)),
+            ("takserver", None),
+            ("takserver-backup.service", None),
+            ("takserver-backup.timer", None),
+            ("takserver.socket", None),
+            ("taky.service", Some(Flavor::Taky)),
+            ("taky-dps.service", Some(Flavor::Taky)),
             ("taky-localhost-cot.service", Some(Flavor::Taky)),
+            ("taky-backup.service", None),
             ("opentakserver.service", Some(Flavor::OpenTakServer)),
             ("FreeTAKServer.service", Some(Flavor::FreeTakServer)),
             ("takpulse.service", None),
