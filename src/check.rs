@@ -27,7 +27,7 @@ pub async fn report(loaded: &Loaded) -> String {
     };
     text.push_str("\nWhat is found on this box:\n");
     push(&mut text, "http", &format!("{listen} is {free}"));
-    let system = config.system.enabled.then(|| SystemCollector::new(&config.system, &config.host));
+    let system = config.system.enabled.then(|| SystemCollector::new(&config.host));
     push(&mut text, "system", &ask(system, config.system.schedule, describe_system).await);
     let docker = config.docker.enabled.then(|| DockerCollector::new(&config.docker));
     push(&mut text, "docker", &ask(docker, config.docker.schedule, describe_docker).await);

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::event::Topic;
 
+mod blocking;
 pub mod docker;
 mod runner;
 pub mod system;

@@ -11,9 +11,10 @@
 
 use std::sync::Arc;
 
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::blocking::Blocking;
 use super::{CollectError, Collector};
 use crate::config::{HostConfig, TakConfig};
 use crate::event::{Topic, unix_now};
@@ -42,6 +43,7 @@ pub struct TakCollector {
     servers: Vec<Server>,
     /// What the last look at the machine showed.
     seen: Arc<Presence>,
+    looking: Blocking<(Presence, Vec<Identity>)>,
     /// The last message, so that a change is logged once.
     said: Option<(Option<Status>, String)>,
 }
@@ -54,20 +56,25 @@ impl TakCollector {
         if servers.is_empty() {
             servers.push(Server::new(None));
         }
-        TakCollector { host: host.clone(), servers, seen: Arc::default(), said: None }
+        TakCollector {
+            host: host.clone(),
+            servers,
+            seen: Arc::default(),
+            looking: Blocking::default(),
+            said: None,
+        }
     }
 
     /// Looks at the machine and reads the client certificates, where it may block.
-    async fn look(&self) -> Result<(Presence, Vec<Identity>), CollectError> {
+    async fn look(&mut self) -> Result<(Presence, Vec<Identity>), CollectError> {
         let (host, last) = (self.host.clone(), self.seen.clone());
         let configs: Vec<_> = self.servers.iter().map(|server| server.config().cloned()).collect();
-        spawn_blocking(move || {
+        let look = move || {
             let identities =
                 configs.iter().map(|config| Server::identity(config.as_ref()?)).collect();
             (Presence::read(&host, &last), identities)
-        })
-        .await
-        .map_err(|why| {
+        };
+        self.looking.read(look).await.map_err(|why| {
             CollectError(format!(
                 "looking for TAK processes in {} failed: {why}",
                 self.host.proc.display()
@@ -148,4 +155,52 @@ async fn ask_all(plans: &[Plan]) -> Vec<Vec<Facts>> {
             answers.into_iter().map(|(_, facts)| facts).collect()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    use tokio::task::spawn_blocking;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::Schedule;
+
+    #[test]
+    fn a_look_that_hangs_takes_no_threads_from_the_others() {
+        let root = tempfile::tempdir().expect("a directory");
+        let process = root.path().join("proc/7");
+        fs::create_dir_all(&process).expect("created");
+        let cmdline = process.join("cmdline");
+        mkfifoat(CWD, &cmdline, Mode::from_raw_mode(0o600)).expect("a file that hangs its reader");
+        let second = Duration::from_secs(1);
+        let config = TakConfig {
+            enabled: true,
+            schedule: Schedule { interval: second, unwatched_interval: second, timeout: second },
+            servers: Vec::new(),
+        };
+        let host = HostConfig {
+            proc: root.path().join("proc"),
+            sys: root.path().join("sys"),
+            root: root.path().to_owned(),
+        };
+        let few = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(2)
+            .build()
+            .expect("a runtime");
+        few.block_on(async {
+            let mut collector = TakCollector::new(&config, &host);
+            for _ in 0..3 {
+                let round = timeout(Duration::from_millis(50), collector.collect());
+                round.await.expect_err("it hangs");
+            }
+            let other = spawn_blocking(|| ());
+            timeout(5 * second, other).await.expect("a thread is free").expect("no panic");
+        });
+        few.shutdown_background();
+    }
 }
