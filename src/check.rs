@@ -8,12 +8,11 @@ use std::fmt::Write as _;
 use std::net::TcpListener;
 
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::collect::docker::DockerCollector;
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
-use crate::collect::{CollectError, Collector};
+use crate::collect::{Collector, collect_within};
 use crate::config::{Loaded, Schedule};
 
 /// The whole text for stdout.
@@ -70,12 +69,7 @@ async fn ask<C: Collector>(
     let Some(mut collector) = collector else {
         return "switched off by its `enabled = false`".into();
     };
-    let answer = timeout(schedule.timeout, collector.collect()).await.unwrap_or_else(|_| {
-        Err(CollectError(format!(
-            "no answer within {}",
-            humantime::format_duration(schedule.timeout)
-        )))
-    });
+    let answer = collect_within(&mut collector, schedule.timeout).await;
     match answer.map(|report| serde_json::to_value(&report)) {
         Ok(Ok(report)) => describe(&report),
         Ok(Err(why)) => why.to_string(),

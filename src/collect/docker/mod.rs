@@ -88,14 +88,14 @@ impl DockerCollector {
         self.details.forget(&changes.containers);
     }
 
-    async fn read(&mut self, address: &Address) -> Result<DockerStatus, Fault> {
+    /// Reads anew the figures that are older than `age`.
+    async fn read(&mut self, address: &Address, age: Duration) -> Result<DockerStatus, Fault> {
         let engine = match self.engine.take() {
             Some(engine) => engine,
             None => connect(address).await?,
         };
         let mut listed = list(&engine).await?;
         self.details.refresh(&engine, &mut listed).await;
-        let age = if mem::take(&mut self.woken) { self.interval } else { FRESH };
         self.readings.refresh(&engine, &mut listed, &self.details, age).await;
         let containers = self.containers(&listed);
         let status = DockerStatus {
@@ -123,12 +123,17 @@ impl DockerCollector {
 impl Collector for DockerCollector {
     type Report = DockerStatus;
     const TOPIC: Topic = Topic::DockerStatus;
+    const SOURCE: &'static str = "Docker";
+    const ADVICE: &'static str = "look at `journalctl -u docker`";
 
     async fn collect(&mut self) -> Result<DockerStatus, CollectError> {
+        // At once: a reading that is given up half-way must not leave it to the next.
+        let woken = mem::take(&mut self.woken);
+        let age = if woken { self.interval } else { FRESH };
         self.watch.start();
         self.forget_what_changed();
         let address = Address::find(self.host.as_deref());
-        match self.read(&address).await {
+        match self.read(&address, age).await {
             Ok(status) => Ok(status),
             Err(fault) => fault.report(&address),
         }
@@ -136,6 +141,10 @@ impl Collector for DockerCollector {
 
     fn failed(&self, error: &CollectError) -> DockerStatus {
         DockerStatus::unreadable(Status::Unavailable, error.to_string())
+    }
+
+    fn complaint(&self, report: &DockerStatus) -> Option<String> {
+        report.engine.message.clone()
     }
 
     async fn changed(&mut self) {

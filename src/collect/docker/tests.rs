@@ -159,11 +159,18 @@ async fn every_request_names_the_agreed_version() {
 async fn a_container_whose_figures_hang_makes_nothing_late() {
     let fake = Fake::start("1.47", &["a", "b"]);
     fake.script.set("/v1.47/containers/b/stats", stats());
-    let started = Instant::now();
-    let report = fake.collector().collect().await.expect("a report");
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-    let memory = report.containers.iter().map(|c| c.figures.memory_bytes);
-    assert!(memory.eq([None, Some(1_200_000_000)]));
+    let mut collector = fake.collector();
+    loop {
+        let started = Instant::now();
+        let report = collector.collect().await.expect("a report");
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        let memory = report.containers.iter().map(|c| c.figures.memory_bytes);
+        if memory.eq([None, Some(1_200_000_000)]) {
+            break;
+        }
+        // On a busy machine the answer is later than a report waits for it.
+        change(&mut collector).await;
+    }
 }
 
 #[tokio::test]
@@ -185,14 +192,30 @@ async fn late_figures_are_a_change() {
 }
 
 #[tokio::test]
+async fn a_reading_that_was_given_up_does_not_make_the_next_one_think_it_was_woken() {
+    let fake = Fake::start("1.47", &["a"]);
+    fake.script.answers.lock().expect("not poisoned").remove("/v1.47/containers/json");
+    let mut collector = fake.collector();
+    collector.woken = true;
+    let moment = Duration::from_millis(50);
+    timeout(moment, collector.collect()).await.expect_err("the list hangs");
+    assert!(!collector.woken);
+}
+
+#[tokio::test]
 async fn a_container_that_goes_during_the_reading_is_left_out() {
     let fake = Fake::start("1.47", &["a", "b", "c"]);
     let gone = Does::Answer(404, json!({"message": "No such container"}));
     fake.script.set("/v1.47/containers/a/json", gone.clone());
     fake.script.set("/v1.47/containers/b/stats", gone);
-    let report = fake.collector().collect().await.expect("a report");
-    let names: Vec<&str> = report.containers.iter().map(|c| c.name.as_str()).collect();
-    assert_eq!(names, ["c"]);
+    let mut collector = fake.collector();
+    loop {
+        let report = collector.collect().await.expect("a report");
+        if report.containers.iter().map(|c| c.name.as_str()).eq(["c"]) {
+            break;
+        }
+        change(&mut collector).await;
+    }
 }
 
 #[tokio::test]
@@ -233,7 +256,9 @@ async fn an_engine_that_comes_later_is_found_and_is_a_change() {
     let mut collector = collector(&dir.path().join("s"));
     let report = collector.collect().await.expect("a report");
     assert_eq!(report.engine.status, Status::Unavailable);
-    assert!(report.engine.message.is_some_and(|text| text.contains("is Docker installed")));
+    let message = report.engine.message.clone();
+    assert!(message.is_some_and(|text| text.contains("is Docker installed")));
+    assert_eq!(collector.complaint(&report), report.engine.message, "for the log");
 
     let mut fake = Fake::start("1.47", &["a"]);
     let listener = UnixListener::bind(dir.path().join("s")).expect("a socket");

@@ -109,6 +109,9 @@ impl Collector for SystemCollector {
     type Report = SystemMetrics;
 
     const TOPIC: Topic = Topic::SystemMetrics;
+    const SOURCE: &'static str = "this host";
+    const ADVICE: &'static str =
+        "look at `dmesg` for a driver, a disk or a network mount that hangs";
 
     async fn collect(&mut self) -> Result<SystemMetrics, CollectError> {
         self.leave_what_hangs()?;
@@ -127,6 +130,10 @@ impl Collector for SystemCollector {
 
     fn failed(&self, error: &CollectError) -> SystemMetrics {
         SystemMetrics { message: Some(error.to_string()), ..SystemMetrics::default() }
+    }
+
+    fn complaint(&self, report: &SystemMetrics) -> Option<String> {
+        report.message.clone()
     }
 }
 

@@ -139,8 +139,9 @@ async fn a_disk_that_hangs_is_left_out_named_and_taken_back() {
         let meanwhile = collector.collect().await.expect("a report all the same");
         assert_eq!(mounts(&meanwhile), ["/"]);
         assert!(meanwhile.cpu.is_some());
-        let message = meanwhile.message.expect("a message");
+        let message = meanwhile.message.clone().expect("a message");
         assert!(message.starts_with("the file system at /usb does not answer "), "{message}");
+        assert_eq!(collector.complaint(&meanwhile), Some(message), "for the log");
     }
     drop(hanging);
     until(&mut collector, |after| {

@@ -12,7 +12,6 @@
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use tracing::{info, warn};
 
 use super::blocking::Blocking;
 use super::{CollectError, Collector};
@@ -44,8 +43,6 @@ pub struct TakCollector {
     /// What the last look at the machine showed.
     seen: Arc<Presence>,
     looking: Blocking<(Presence, Vec<Identity>)>,
-    /// The last message, so that a change is logged once.
-    said: Option<(Option<Status>, String)>,
 }
 
 impl TakCollector {
@@ -61,7 +58,6 @@ impl TakCollector {
             servers,
             seen: Arc::default(),
             looking: Blocking::default(),
-            said: None,
         }
     }
 
@@ -81,19 +77,6 @@ impl TakCollector {
             ))
         })
     }
-
-    /// Says once what changed.
-    fn log(&mut self, report: &TakStatus) {
-        let now = (report.status, report.message.clone());
-        if self.said.as_ref() == Some(&now) {
-            return;
-        }
-        match report.status {
-            Some(Status::Down | Status::Degraded) => warn!("{}", now.1),
-            _ => info!("{}", now.1),
-        }
-        self.said = Some(now);
-    }
 }
 
 /// What a configured client certificate amounts to, if there is one.
@@ -102,6 +85,9 @@ type Identity = Option<Result<Arc<checks::tls::Identity>, checks::tls::IdentityE
 impl Collector for TakCollector {
     type Report = TakStatus;
     const TOPIC: Topic = Topic::TakStatus;
+    const SOURCE: &'static str = "the TAK server";
+    const ADVICE: &'static str =
+        "look at `dmesg` for a disk or a network mount that hangs, and a process with it";
 
     async fn collect(&mut self) -> Result<TakStatus, CollectError> {
         let (presence, identities) = self.look().await?;
@@ -122,13 +108,16 @@ impl Collector for TakCollector {
             .zip(answers)
             .map(|((server, plan), answers)| server.conclude(plan, answers, &presence, now))
             .collect();
-        let report = TakStatus::together(reports);
-        self.log(&report);
-        Ok(report)
+        Ok(TakStatus::together(reports))
     }
 
     fn failed(&self, error: &CollectError) -> TakStatus {
         TakStatus::unknown(&error.to_string())
+    }
+
+    fn complaint(&self, report: &TakStatus) -> Option<String> {
+        let unwell = matches!(report.status, Some(Status::Degraded | Status::Down));
+        unwell.then(|| report.message.clone())
     }
 }
 
@@ -160,6 +149,7 @@ async fn ask_all(plans: &[Plan]) -> Vec<Vec<Facts>> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::time::Duration;
 
     use rustix::fs::{CWD, Mode, mkfifoat};
@@ -169,6 +159,34 @@ mod tests {
     use super::*;
     use crate::config::Schedule;
 
+    fn config() -> TakConfig {
+        let second = Duration::from_secs(1);
+        TakConfig {
+            enabled: true,
+            schedule: Schedule { interval: second, unwatched_interval: second, timeout: second },
+            servers: Vec::new(),
+        }
+    }
+
+    fn host_at(root: &Path) -> HostConfig {
+        HostConfig { proc: root.join("proc"), sys: root.join("sys"), root: root.to_owned() }
+    }
+
+    #[test]
+    fn what_is_wrong_goes_to_the_log_and_what_is_well_does_not() {
+        let collector = TakCollector::new(&config(), &host_at(Path::new("/")));
+        for (status, complains) in [
+            (Status::NotInstalled, false),
+            (Status::Healthy, false),
+            (Status::Degraded, true),
+            (Status::Down, true),
+        ] {
+            let report = TakStatus { status: Some(status), ..TakStatus::unknown("so it is") };
+            let expected = complains.then(|| report.message.clone());
+            assert_eq!(collector.complaint(&report), expected, "{status:?}");
+        }
+    }
+
     #[test]
     fn a_look_that_hangs_takes_no_threads_from_the_others() {
         let root = tempfile::tempdir().expect("a directory");
@@ -176,30 +194,22 @@ mod tests {
         fs::create_dir_all(&process).expect("created");
         let cmdline = process.join("cmdline");
         mkfifoat(CWD, &cmdline, Mode::from_raw_mode(0o600)).expect("a file that hangs its reader");
-        let second = Duration::from_secs(1);
-        let config = TakConfig {
-            enabled: true,
-            schedule: Schedule { interval: second, unwatched_interval: second, timeout: second },
-            servers: Vec::new(),
-        };
-        let host = HostConfig {
-            proc: root.path().join("proc"),
-            sys: root.path().join("sys"),
-            root: root.path().to_owned(),
-        };
         let few = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(2)
             .build()
             .expect("a runtime");
         few.block_on(async {
-            let mut collector = TakCollector::new(&config, &host);
+            let mut collector = TakCollector::new(&config(), &host_at(root.path()));
             for _ in 0..3 {
                 let round = timeout(Duration::from_millis(50), collector.collect());
                 round.await.expect_err("it hangs");
             }
             let other = spawn_blocking(|| ());
-            timeout(5 * second, other).await.expect("a thread is free").expect("no panic");
+            timeout(Duration::from_secs(5), other)
+                .await
+                .expect("a thread is free")
+                .expect("no panic");
         });
         few.shutdown_background();
     }
