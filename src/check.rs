@@ -100,12 +100,21 @@ fn describe_system(report: &Value) -> String {
 }
 
 fn describe_docker(report: &Value) -> String {
-    if let Some(message) = text_of(report, "/engine/message") {
-        return message.to_owned();
+    let message = text_of(report, "/engine/message");
+    if text_of(report, "/engine/status") != Some("ok") {
+        return message.unwrap_or("nothing can be read").to_owned();
     }
     let version = text_of(report, "/engine/version").unwrap_or("of an unknown version");
     let containers = names(report, "containers", "name");
-    format!("engine {version} answers; {} containers: {}", containers.len(), containers.join(", "))
+    let mut text = format!(
+        "engine {version} answers; {} containers: {}",
+        containers.len(),
+        containers.join(", ")
+    );
+    if let Some(message) = message {
+        let _ = write!(text, "\n{message}");
+    }
+    text
 }
 
 fn describe_tak(report: &Value) -> String {

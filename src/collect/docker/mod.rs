@@ -40,6 +40,10 @@ use watch::Watch;
 /// The clock asks for new figures, save for those that are younger than this.
 const FRESH: Duration = Duration::from_millis(900);
 
+/// What to do when everything else can be read.
+const EVENTS_REFUSED: &str = "GET /events is refused, so changes show at the next reading only; \
+                              allow it in the socket proxy (EVENTS=1)";
+
 /// The engine's list, by full id.
 type Listed = HashMap<String, ContainerSummary>;
 
@@ -51,6 +55,7 @@ pub struct DockerCollector {
     /// The watch's session that `engine` belongs to: with another one, another engine may answer.
     session: u64,
     engine: Option<Engine>,
+    events_refused: bool,
     details: KnownDetails,
     readings: Readings,
     /// How old figures may become before an event's reading refreshes them too.
@@ -67,6 +72,7 @@ impl DockerCollector {
             watch: Watch::new(config.host.clone()),
             session: 0,
             engine: None,
+            events_refused: false,
             details: KnownDetails::default(),
             readings: Readings::new(),
             interval: config.schedule.interval,
@@ -74,10 +80,19 @@ impl DockerCollector {
         }
     }
 
+    /// What viewers are told of an engine that answers.
+    fn status(&self, engine: &Engine) -> EngineStatus {
+        EngineStatus {
+            message: self.events_refused.then(|| EVENTS_REFUSED.into()),
+            ..engine.status()
+        }
+    }
+
     /// Drops what the events say is no longer so. At once and not when the reading succeeded: a
     /// reading that is given up half-way must not lose it.
     fn forget_what_changed(&mut self) {
         let changes = self.watch.take();
+        self.events_refused = changes.refused;
         if changes.session != self.session {
             self.session = changes.session;
             self.engine = None;
@@ -99,7 +114,7 @@ impl DockerCollector {
         self.readings.refresh(&engine, &mut listed, &self.details, age).await;
         let containers = self.containers(&listed);
         let status = DockerStatus {
-            engine: engine.status(),
+            engine: self.status(&engine),
             totals: Some(Totals::of(&containers)),
             containers,
         };
@@ -135,7 +150,12 @@ impl Collector for DockerCollector {
         let address = Address::find(self.host.as_deref());
         match self.read(&address, age).await {
             Ok(status) => Ok(status),
-            Err(fault) => fault.report(&address),
+            Err(fault) => {
+                if !fault.is_refusal() {
+                    self.watch.look_out();
+                }
+                fault.report(&address)
+            }
         }
     }
 

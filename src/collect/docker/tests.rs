@@ -243,6 +243,47 @@ async fn without_events_nothing_that_is_remembered_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_refused_event_stream_is_told_and_not_asked_for_each_second() {
+    let fake = Fake::start("1.47", &[]);
+    fake.script.set("/v1.47/events", Does::Answer(403, json!({"message": "no"})));
+    let mut collector = fake.collector();
+    let report = loop {
+        let report = collector.collect().await.expect("a report");
+        if report.engine.message.is_some() {
+            break report;
+        }
+        change(&mut collector).await;
+    };
+    assert_eq!(report.engine.status, Status::Ok);
+    assert_eq!(report.engine.message.as_deref(), Some(EVENTS_REFUSED));
+    assert_eq!(collector.complaint(&report).as_deref(), Some(EVENTS_REFUSED));
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let asked = fake.script.asked();
+    let times = asked.iter().filter(|target| target.starts_with("/v1.47/events")).count();
+    assert_eq!(times, 1);
+}
+
+#[tokio::test]
+async fn an_engine_behind_a_proxy_without_events_is_noticed_when_it_returns() {
+    let mut fake = Fake::start("1.47", &[]);
+    fake.script.set("/v1.47/events", Does::Answer(403, json!({"message": "no"})));
+    let mut collector = fake.collector();
+    while collector.collect().await.expect("a report").engine.message.is_none() {
+        change(&mut collector).await;
+    }
+    let socket = fake.dir.path().join("s");
+    fake.server.abort();
+    std::fs::remove_file(&socket).expect("removed");
+    let report = collector.collect().await.expect("a report");
+    assert_eq!(report.engine.status, Status::Unavailable);
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    fake.server = tokio::spawn(fake.script.clone().serve(listener));
+    while collector.collect().await.expect("a report").engine.status != Status::Ok {
+        change(&mut collector).await;
+    }
+}
+
+#[tokio::test]
 async fn a_nonsense_answer_is_an_error_that_says_where() {
     let fake = Fake::start("1.47", &[]);
     fake.script.set("/v1.47/containers/json", Does::Answer(200, json!("what?")));
