@@ -117,7 +117,7 @@ impl App {
         };
         let mut collectors = Collectors::default();
         if config.system.enabled {
-            let collector = SystemCollector::new(&config.system, &config.host);
+            let collector = SystemCollector::new(&config.host);
             collectors.start(runner(), collector, config.system.schedule);
         }
         if config.docker.enabled {

@@ -7,13 +7,12 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::app::App;
 use crate::collect::docker::DockerCollector;
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
-use crate::collect::{CollectError, Collector};
+use crate::collect::{Collector, collect_within};
 use crate::config::{Loaded, Schedule};
 
 /// The whole text for stdout.
@@ -26,7 +25,7 @@ pub async fn report(loaded: &Loaded) -> String {
     };
     text.push_str("\nWhat is found on this box:\n");
     push(&mut text, "http", &listen);
-    let system = config.system.enabled.then(|| SystemCollector::new(&config.system, &config.host));
+    let system = config.system.enabled.then(|| SystemCollector::new(&config.host));
     push(&mut text, "system", &ask(system, config.system.schedule, describe_system).await);
     let docker = config.docker.enabled.then(|| DockerCollector::new(&config.docker));
     push(&mut text, "docker", &ask(docker, config.docker.schedule, describe_docker).await);
@@ -69,12 +68,7 @@ async fn ask<C: Collector>(
     let Some(mut collector) = collector else {
         return "switched off by its `enabled = false`".into();
     };
-    let answer = timeout(schedule.timeout, collector.collect()).await.unwrap_or_else(|_| {
-        Err(CollectError(format!(
-            "no answer within {}",
-            humantime::format_duration(schedule.timeout)
-        )))
-    });
+    let answer = collect_within(&mut collector, schedule.timeout).await;
     match answer.map(|report| serde_json::to_value(&report)) {
         Ok(Ok(report)) => describe(&report),
         Ok(Err(why)) => why.to_string(),
@@ -105,12 +99,21 @@ fn describe_system(report: &Value) -> String {
 }
 
 fn describe_docker(report: &Value) -> String {
-    if let Some(message) = text_of(report, "/engine/message") {
-        return message.to_owned();
+    let message = text_of(report, "/engine/message");
+    if text_of(report, "/engine/status") != Some("ok") {
+        return message.unwrap_or("nothing can be read").to_owned();
     }
     let version = text_of(report, "/engine/version").unwrap_or("of an unknown version");
     let containers = names(report, "containers", "name");
-    format!("engine {version} answers; {} containers: {}", containers.len(), containers.join(", "))
+    let mut text = format!(
+        "engine {version} answers; {} containers: {}",
+        containers.len(),
+        containers.join(", ")
+    );
+    if let Some(message) = message {
+        let _ = write!(text, "\n{message}");
+    }
+    text
 }
 
 fn describe_tak(report: &Value) -> String {

@@ -12,12 +12,13 @@ use serde::Serialize;
 
 use crate::event::Topic;
 
+mod blocking;
 pub mod docker;
 mod runner;
 pub mod system;
 pub mod tak;
 
-pub use runner::{Runner, Watched};
+pub use runner::{Runner, Watched, collect_within};
 
 /// Reads one source.
 pub trait Collector: Send + 'static {
@@ -26,6 +27,12 @@ pub trait Collector: Send + 'static {
 
     /// The state topic that the reports are published under.
     const TOPIC: Topic;
+
+    /// What is read, as its user would call it: the subject of a sentence.
+    const SOURCE: &'static str;
+
+    /// What to do when reading takes too long: the rest of a sentence.
+    const ADVICE: &'static str;
 
     /// Reads the source once.
     ///
@@ -36,6 +43,12 @@ pub trait Collector: Send + 'static {
 
     /// The report for viewers when [`collect`](Collector::collect) failed or took too long.
     fn failed(&self, error: &CollectError) -> Self::Report;
+
+    /// What a report itself says is wrong, for the log, which gets it once per change: so without
+    /// figures that change while the fault stays the same.
+    fn complaint(&self, _report: &Self::Report) -> Option<String> {
+        None
+    }
 
     /// Resolves when the source says that something changed, so that viewers need not wait for the
     /// next tick. Cancel-safe. A source that cannot tell never resolves.

@@ -3,9 +3,11 @@
 //! The collector only reads; the cadence, the timeout, the backoff and the verdict are here, once
 //! for all of them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +21,7 @@ use crate::event::{Origin, Topic, unix_now};
 /// Whether anybody is watching; collectors slow down while nobody is.
 pub type Watched = watch::Receiver<bool>;
 
-/// A source that changes all the time is read this often at the most.
+/// A source that changes all the time is left alone for this long after each reading.
 const MIN_GAP: Duration = Duration::from_millis(200);
 
 /// A source that keeps failing is asked up to this many times less often.
@@ -46,17 +48,17 @@ impl Runner {
     }
 
     async fn rounds<C: Collector>(mut self, collector: &mut C, schedule: Schedule) {
-        let mut verdict = Verdict::new(C::TOPIC);
+        let mut verdict = Verdict::new(C::TOPIC, C::SOURCE);
         loop {
             let started = Instant::now();
             let report = match collect_within(collector, schedule.timeout).await {
                 Ok(report) => {
-                    verdict.succeeded();
+                    verdict.succeeded(collector.complaint(&report));
                     report
                 }
                 Err(why) => {
                     let report = collector.failed(&why);
-                    verdict.failed(why);
+                    verdict.failed(why.0);
                     report
                 }
             };
@@ -80,6 +82,7 @@ impl Runner {
         started: Instant,
         backoff: u32,
     ) {
+        let ended = Instant::now();
         loop {
             let interval = if *self.watched.borrow_and_update() {
                 schedule.interval
@@ -88,51 +91,72 @@ impl Runner {
             };
             tokio::select! {
                 () = sleep_until(started + interval * backoff) => return,
-                () = collector.changed() => return sleep_until(started + MIN_GAP).await,
+                () = collector.changed() => return sleep_until(ended + MIN_GAP).await,
                 Ok(()) = self.watched.changed() => {}
             }
         }
     }
 }
 
-async fn collect_within<C: Collector>(
+/// Reads the source once, for this long at most.
+///
+/// # Errors
+/// It could not be read, or not in time.
+pub async fn collect_within<C: Collector>(
     collector: &mut C,
     limit: Duration,
 ) -> Result<C::Report, CollectError> {
-    timeout(limit, collector.collect()).await.unwrap_or_else(|_| {
-        Err(CollectError(format!(
-            "{} gave no answer within {}",
-            C::TOPIC,
-            humantime::format_duration(limit)
-        )))
-    })
+    // A collector must be usable wherever its future is dropped, so it is after a panic too.
+    let reading = AssertUnwindSafe(collector.collect()).catch_unwind();
+    match timeout(limit, reading).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_panic)) => Err(CollectError(format!(
+            "{} could not be read: takpulse has a fault there; please report it with the lines in the log",
+            C::SOURCE
+        ))),
+        Err(_too_long) => Err(CollectError(format!(
+            "{} could not be read within {}: {}",
+            C::SOURCE,
+            humantime::format_duration(limit),
+            C::ADVICE
+        ))),
+    }
 }
 
 /// How a collector has been doing; logs once per change.
 struct Verdict {
     topic: Topic,
-    failing: Option<CollectError>,
+    source: &'static str,
+    /// What was last logged, while it is so.
+    wrong: Option<String>,
     failures: u32,
 }
 
 impl Verdict {
-    fn new(topic: Topic) -> Verdict {
-        Verdict { topic, failing: None, failures: 0 }
+    fn new(topic: Topic, source: &'static str) -> Verdict {
+        Verdict { topic, source, wrong: None, failures: 0 }
     }
 
-    fn succeeded(&mut self) {
-        if self.failing.take().is_some() {
-            info!(topic = %self.topic, failures = self.failures, "the source can be read again");
-        }
+    /// The source was read, and its report may itself say what is wrong.
+    fn succeeded(&mut self, complaint: Option<String>) {
         self.failures = 0;
+        self.log(complaint);
     }
 
-    fn failed(&mut self, why: CollectError) {
+    fn failed(&mut self, why: String) {
         self.failures += 1;
-        if self.failing.as_ref() != Some(&why) {
-            warn!(topic = %self.topic, "{why}");
-            self.failing = Some(why);
+        self.log(Some(why));
+    }
+
+    fn log(&mut self, wrong: Option<String>) {
+        if wrong == self.wrong {
+            return;
         }
+        match &wrong {
+            Some(wrong) => warn!(topic = %self.topic, "{wrong}"),
+            None => info!(topic = %self.topic, "{}: all is well again", self.source),
+        }
+        self.wrong = wrong;
     }
 
     /// How many times the interval to wait: 1, and doubling with each failure after the first.
@@ -143,6 +167,7 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use serde::Serialize;
@@ -166,25 +191,37 @@ mod tests {
 
     enum Does {
         Answer,
+        Complain(&'static str),
         Fail,
         Hang,
+        Panic,
     }
 
     impl<F: Fn(u32) -> Does + Send + 'static> Collector for Probe<F> {
         type Report = Report;
         const TOPIC: Topic = Topic::SystemMetrics;
+        const SOURCE: &'static str = "the probe";
+        const ADVICE: &'static str = "look at its fuse";
 
         async fn collect(&mut self) -> Result<Report, CollectError> {
             self.round += 1;
             match (self.behave)(self.round) {
                 Does::Answer => Ok(Report { round: self.round, message: None }),
+                Does::Complain(what) => {
+                    Ok(Report { round: self.round, message: Some(what.into()) })
+                }
                 Does::Fail => Err(CollectError("out of order".into())),
                 Does::Hang => std::future::pending().await,
+                Does::Panic => panic!("a fault in a collector"),
             }
         }
 
         fn failed(&self, error: &CollectError) -> Report {
             Report { round: self.round, message: Some(error.to_string()) }
+        }
+
+        fn complaint(&self, report: &Report) -> Option<String> {
+            report.message.clone()
         }
 
         async fn changed(&mut self) {
@@ -258,9 +295,18 @@ mod tests {
     async fn a_hanging_source_is_given_up_reported_and_asked_less_often() {
         let mut run = Run::start(true, |_| Does::Hang);
         let (text, first) = run.next().await;
-        assert!(text.contains("\"message\":\"system_metrics gave no answer within 2s\""), "{text}");
+        let message = "\"message\":\"the probe could not be read within 2s: look at its fuse\"";
+        assert!(text.contains(message), "{text}");
         let times = [first, run.next().await.1, run.next().await.1, run.next().await.1];
         assert_eq!(times, [2.0, 7.0, 17.0, 37.0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_collector_that_panics_is_reported_and_asked_again() {
+        let mut run = Run::start(true, |round| if round == 1 { Does::Panic } else { Does::Answer });
+        let (text, _) = run.next().await;
+        assert!(text.contains("takpulse has a fault there"), "{text}");
+        assert!(run.next().await.0.contains("\"round\":2,\"message\":null"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -271,6 +317,66 @@ mod tests {
             times.push(run.next().await.1);
         }
         assert_eq!(times, [0.0, 5.0, 15.0, 20.0]);
+    }
+
+    /// What is logged meanwhile, without times.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn start(&self) -> tracing::subscriber::DefaultGuard {
+            let log = self.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_ansi(false)
+                .without_time()
+                .with_target(false)
+                .with_writer(move || log.clone())
+                .finish();
+            tracing::subscriber::set_default(subscriber)
+        }
+
+        fn lines(&self) -> Vec<String> {
+            let bytes = self.0.lock().expect("not poisoned").clone();
+            let text = String::from_utf8(bytes).expect("text");
+            text.lines().map(|line| line.trim().to_owned()).collect()
+        }
+    }
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("not poisoned").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_is_wrong_is_logged_once_per_change() {
+        let log = Log::default();
+        let _logging = log.start();
+        let mut run = Run::start(true, |round| match round {
+            2 | 3 => Does::Complain("the engine is away"),
+            4 => Does::Complain("the engine refuses"),
+            5..=7 => Does::Fail,
+            9 | 10 => Does::Hang,
+            _ => Does::Answer,
+        });
+        for _ in 0..12 {
+            run.next().await;
+        }
+        assert_eq!(
+            log.lines(),
+            [
+                "WARN the engine is away topic=system_metrics",
+                "WARN the engine refuses topic=system_metrics",
+                "WARN out of order topic=system_metrics",
+                "INFO the probe: all is well again topic=system_metrics",
+                "WARN the probe could not be read within 2s: look at its fuse topic=system_metrics",
+                "INFO the probe: all is well again topic=system_metrics",
+            ]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,6 +19,7 @@ pub struct Details {
     memory_limited: bool,
     restart_count: Option<u64>,
     exit_code: Option<i64>,
+    oom_killed: bool,
     health: Option<String>,
 }
 
@@ -35,6 +36,7 @@ impl Details {
             memory_limited: limit.is_some_and(|bytes| bytes > 0),
             restart_count: inspected.restart_count.and_then(|count| u64::try_from(count).ok()),
             exit_code: at_work.and_then(|state| state.exit_code),
+            oom_killed: at_work.and_then(|state| state.oom_killed) == Some(true),
             health: at_work
                 .and_then(|state| state.health.as_ref()?.status)
                 .filter(|health| {
@@ -71,6 +73,7 @@ pub fn container(listed: &ContainerSummary, details: Option<&Details>) -> Contai
         restart_count: details.and_then(|details| details.restart_count),
         started_at: details.and_then(|details| details.started_at),
         exit_code: exit_code(&state, &status, details),
+        oom_killed: details.is_some_and(|details| details.oom_killed).then_some(true),
         project: label("com.docker.compose.project"),
         service: label("com.docker.compose.service"),
         ports: ports(listed.ports.as_deref().unwrap_or_default()),
@@ -273,6 +276,19 @@ mod tests {
         let listed =
             summary(json!({"State": "restarting", "Status": "Restarting (5) 1 second ago"}));
         assert_eq!(container(&listed, Some(&loop_again)).exit_code, Some(5));
+    }
+
+    #[test]
+    fn that_memory_ran_out_is_told_only_when_it_did() {
+        for (state, told) in [
+            (json!({"OOMKilled": true}), Some(true)),
+            (json!({"OOMKilled": false}), None),
+            (json!({}), None),
+        ] {
+            let known = details("exited", &json!({"State": state}).to_string());
+            let container = container(&summary(json!({"State": "exited"})), Some(&known));
+            assert_eq!(container.oom_killed, told, "{state}");
+        }
     }
 
     #[test]

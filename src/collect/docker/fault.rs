@@ -63,6 +63,11 @@ impl Fault {
         }
     }
 
+    /// Whether somebody answered, and said no to this request.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Fault::Refuses(_))
+    }
+
     /// The report for viewers.
     ///
     /// # Errors

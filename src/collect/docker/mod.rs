@@ -40,6 +40,10 @@ use watch::Watch;
 /// The clock asks for new figures, save for those that are younger than this.
 const FRESH: Duration = Duration::from_millis(900);
 
+/// What to do when everything else can be read.
+const EVENTS_REFUSED: &str = "GET /events is refused, so changes show at the next reading only; \
+                              allow it in the socket proxy (EVENTS=1)";
+
 /// The engine's list, by full id.
 type Listed = HashMap<String, ContainerSummary>;
 
@@ -51,6 +55,7 @@ pub struct DockerCollector {
     /// The watch's session that `engine` belongs to: with another one, another engine may answer.
     session: u64,
     engine: Option<Engine>,
+    events_refused: bool,
     details: KnownDetails,
     readings: Readings,
     /// How old figures may become before an event's reading refreshes them too.
@@ -67,6 +72,7 @@ impl DockerCollector {
             watch: Watch::new(config.host.clone()),
             session: 0,
             engine: None,
+            events_refused: false,
             details: KnownDetails::default(),
             readings: Readings::new(),
             interval: config.schedule.interval,
@@ -74,10 +80,19 @@ impl DockerCollector {
         }
     }
 
+    /// What viewers are told of an engine that answers.
+    fn status(&self, engine: &Engine) -> EngineStatus {
+        EngineStatus {
+            message: self.events_refused.then(|| EVENTS_REFUSED.into()),
+            ..engine.status()
+        }
+    }
+
     /// Drops what the events say is no longer so. At once and not when the reading succeeded: a
     /// reading that is given up half-way must not lose it.
     fn forget_what_changed(&mut self) {
         let changes = self.watch.take();
+        self.events_refused = changes.refused;
         if changes.session != self.session {
             self.session = changes.session;
             self.engine = None;
@@ -88,18 +103,18 @@ impl DockerCollector {
         self.details.forget(&changes.containers);
     }
 
-    async fn read(&mut self, address: &Address) -> Result<DockerStatus, Fault> {
+    /// Reads anew the figures that are older than `age`.
+    async fn read(&mut self, address: &Address, age: Duration) -> Result<DockerStatus, Fault> {
         let engine = match self.engine.take() {
             Some(engine) => engine,
             None => connect(address).await?,
         };
         let mut listed = list(&engine).await?;
         self.details.refresh(&engine, &mut listed).await;
-        let age = if mem::take(&mut self.woken) { self.interval } else { FRESH };
         self.readings.refresh(&engine, &mut listed, &self.details, age).await;
         let containers = self.containers(&listed);
         let status = DockerStatus {
-            engine: engine.status(),
+            engine: self.status(&engine),
             totals: Some(Totals::of(&containers)),
             containers,
         };
@@ -123,19 +138,33 @@ impl DockerCollector {
 impl Collector for DockerCollector {
     type Report = DockerStatus;
     const TOPIC: Topic = Topic::DockerStatus;
+    const SOURCE: &'static str = "Docker";
+    const ADVICE: &'static str = "look at `journalctl -u docker`";
 
     async fn collect(&mut self) -> Result<DockerStatus, CollectError> {
+        // At once: a reading that is given up half-way must not leave it to the next.
+        let woken = mem::take(&mut self.woken);
+        let age = if woken { self.interval } else { FRESH };
         self.watch.start();
         self.forget_what_changed();
         let address = Address::find(self.host.as_deref());
-        match self.read(&address).await {
+        match self.read(&address, age).await {
             Ok(status) => Ok(status),
-            Err(fault) => fault.report(&address),
+            Err(fault) => {
+                if !fault.is_refusal() {
+                    self.watch.look_out();
+                }
+                fault.report(&address)
+            }
         }
     }
 
     fn failed(&self, error: &CollectError) -> DockerStatus {
         DockerStatus::unreadable(Status::Unavailable, error.to_string())
+    }
+
+    fn complaint(&self, report: &DockerStatus) -> Option<String> {
+        report.engine.message.clone()
     }
 
     async fn changed(&mut self) {

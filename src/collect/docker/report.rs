@@ -89,6 +89,9 @@ pub struct Container {
     /// How its process ended; only while it is `exited`, `dead` or waiting in a restart loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
+    /// The kernel killed it, or a process in it, for want of memory in this run; absent when not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_killed: Option<bool>,
     /// The Compose project that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
@@ -179,7 +182,7 @@ impl Totals {
             running: count(|c| c.running),
             paused: count(|c| c.state == "paused"),
             restarting: count(|c| c.state == "restarting"),
-            unhealthy: count(|c| c.health.as_deref() == Some("unhealthy")),
+            unhealthy: count(|c| c.running && c.health.as_deref() == Some("unhealthy")),
             cpu_percent: cpu.reduce(|a, b| a + b).map(hundredths),
             memory_bytes: sum(|f| f.memory_bytes),
             network_rx_bytes_per_s: sum(|f| f.network_rx_bytes_per_s),
@@ -217,14 +220,15 @@ mod tests {
             container("paused", None, None),
             container("restarting", None, None),
             container("exited", None, None),
+            Container { health: Some("unhealthy".into()), ..container("paused", None, None) },
             sick,
         ]);
         assert_eq!(
             totals,
             Totals {
-                containers: 6,
+                containers: 7,
                 running: 3,
-                paused: 1,
+                paused: 2,
                 restarting: 1,
                 unhealthy: 1,
                 cpu_percent: Some(0.3),

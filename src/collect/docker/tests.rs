@@ -159,11 +159,18 @@ async fn every_request_names_the_agreed_version() {
 async fn a_container_whose_figures_hang_makes_nothing_late() {
     let fake = Fake::start("1.47", &["a", "b"]);
     fake.script.set("/v1.47/containers/b/stats", stats());
-    let started = Instant::now();
-    let report = fake.collector().collect().await.expect("a report");
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
-    let memory = report.containers.iter().map(|c| c.figures.memory_bytes);
-    assert!(memory.eq([None, Some(1_200_000_000)]));
+    let mut collector = fake.collector();
+    loop {
+        let started = Instant::now();
+        let report = collector.collect().await.expect("a report");
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        let memory = report.containers.iter().map(|c| c.figures.memory_bytes);
+        if memory.eq([None, Some(1_200_000_000)]) {
+            break;
+        }
+        // On a busy machine the answer is later than a report waits for it.
+        change(&mut collector).await;
+    }
 }
 
 #[tokio::test]
@@ -185,14 +192,30 @@ async fn late_figures_are_a_change() {
 }
 
 #[tokio::test]
+async fn a_reading_that_was_given_up_does_not_make_the_next_one_think_it_was_woken() {
+    let fake = Fake::start("1.47", &["a"]);
+    fake.script.answers.lock().expect("not poisoned").remove("/v1.47/containers/json");
+    let mut collector = fake.collector();
+    collector.woken = true;
+    let moment = Duration::from_millis(50);
+    timeout(moment, collector.collect()).await.expect_err("the list hangs");
+    assert!(!collector.woken);
+}
+
+#[tokio::test]
 async fn a_container_that_goes_during_the_reading_is_left_out() {
     let fake = Fake::start("1.47", &["a", "b", "c"]);
     let gone = Does::Answer(404, json!({"message": "No such container"}));
     fake.script.set("/v1.47/containers/a/json", gone.clone());
     fake.script.set("/v1.47/containers/b/stats", gone);
-    let report = fake.collector().collect().await.expect("a report");
-    let names: Vec<&str> = report.containers.iter().map(|c| c.name.as_str()).collect();
-    assert_eq!(names, ["c"]);
+    let mut collector = fake.collector();
+    loop {
+        let report = collector.collect().await.expect("a report");
+        if report.containers.iter().map(|c| c.name.as_str()).eq(["c"]) {
+            break;
+        }
+        change(&mut collector).await;
+    }
 }
 
 #[tokio::test]
@@ -220,6 +243,47 @@ async fn without_events_nothing_that_is_remembered_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_refused_event_stream_is_told_and_not_asked_for_each_second() {
+    let fake = Fake::start("1.47", &[]);
+    fake.script.set("/v1.47/events", Does::Answer(403, json!({"message": "no"})));
+    let mut collector = fake.collector();
+    let report = loop {
+        let report = collector.collect().await.expect("a report");
+        if report.engine.message.is_some() {
+            break report;
+        }
+        change(&mut collector).await;
+    };
+    assert_eq!(report.engine.status, Status::Ok);
+    assert_eq!(report.engine.message.as_deref(), Some(EVENTS_REFUSED));
+    assert_eq!(collector.complaint(&report).as_deref(), Some(EVENTS_REFUSED));
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let asked = fake.script.asked();
+    let times = asked.iter().filter(|target| target.starts_with("/v1.47/events")).count();
+    assert_eq!(times, 1);
+}
+
+#[tokio::test]
+async fn an_engine_behind_a_proxy_without_events_is_noticed_when_it_returns() {
+    let mut fake = Fake::start("1.47", &[]);
+    fake.script.set("/v1.47/events", Does::Answer(403, json!({"message": "no"})));
+    let mut collector = fake.collector();
+    while collector.collect().await.expect("a report").engine.message.is_none() {
+        change(&mut collector).await;
+    }
+    let socket = fake.dir.path().join("s");
+    fake.server.abort();
+    std::fs::remove_file(&socket).expect("removed");
+    let report = collector.collect().await.expect("a report");
+    assert_eq!(report.engine.status, Status::Unavailable);
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    fake.server = tokio::spawn(fake.script.clone().serve(listener));
+    while collector.collect().await.expect("a report").engine.status != Status::Ok {
+        change(&mut collector).await;
+    }
+}
+
+#[tokio::test]
 async fn a_nonsense_answer_is_an_error_that_says_where() {
     let fake = Fake::start("1.47", &[]);
     fake.script.set("/v1.47/containers/json", Does::Answer(200, json!("what?")));
@@ -233,7 +297,9 @@ async fn an_engine_that_comes_later_is_found_and_is_a_change() {
     let mut collector = collector(&dir.path().join("s"));
     let report = collector.collect().await.expect("a report");
     assert_eq!(report.engine.status, Status::Unavailable);
-    assert!(report.engine.message.is_some_and(|text| text.contains("is Docker installed")));
+    let message = report.engine.message.clone();
+    assert!(message.is_some_and(|text| text.contains("is Docker installed")));
+    assert_eq!(collector.complaint(&report), report.engine.message, "for the log");
 
     let mut fake = Fake::start("1.47", &["a"]);
     let listener = UnixListener::bind(dir.path().join("s")).expect("a socket");

@@ -24,6 +24,9 @@ use crate::event::unix_now;
 /// While the engine is away it is looked for this often.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A proxy that refuses the event stream is asked again this often.
+const REFUSED_RETRY: Duration = Duration::from_secs(60);
+
 /// An event stream that was not refused within this is open.
 const SETTLE: Duration = Duration::from_millis(250);
 
@@ -77,9 +80,16 @@ impl Watch {
         let mut page = self.notes.page();
         Changes {
             followed: page.followed,
+            refused: page.refused,
             session: page.session,
             containers: std::mem::take(&mut page.containers),
         }
+    }
+
+    /// The engine is away: looks for it often from now on, and not only when a refused event stream
+    /// is due again.
+    pub fn look_out(&self) {
+        self.notes.away.notify_one();
     }
 
     /// Resolves when something happened. Cancel-safe.
@@ -101,6 +111,8 @@ impl Drop for Watch {
 pub struct Changes {
     /// Whether the stream is open: without it nothing that is remembered can be trusted.
     pub followed: bool,
+    /// Whether the engine answers but refuses the stream, as a proxy before it does.
+    pub refused: bool,
     /// Counts how often the stream was opened or lost: with another number, another engine answers.
     pub session: u64,
     /// The full ids of the containers that something happened to.
@@ -111,11 +123,14 @@ pub struct Changes {
 struct Notes {
     page: Mutex<Page>,
     changed: Notify,
+    /// Somebody else saw that the engine is away.
+    away: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Page {
     followed: bool,
+    refused: bool,
     session: u64,
     containers: HashSet<String>,
 }
@@ -155,16 +170,24 @@ fn matters(action: &str) -> bool {
 async fn follow(host: Option<String>, notes: Arc<Notes>) {
     let mut last = None;
     loop {
-        let outcome = match connect(&Address::find(host.as_deref())).await {
-            Ok(engine) => listen(&engine, &notes).await,
-            Err(fault) => Some(fault),
+        let (refused, outcome) = match connect(&Address::find(host.as_deref())).await {
+            Ok(engine) => {
+                let outcome = listen(&engine, &notes).await;
+                (outcome.as_ref().is_some_and(Fault::is_refusal), outcome)
+            }
+            Err(fault) => (false, Some(fault)),
         };
+        notes.page().refused = refused;
         // Another reason for being away is news too: the viewer's message should be today's.
         if outcome != last {
             notes.changed.notify_one();
             last = outcome;
         }
         sleep(RETRY).await;
+        if refused {
+            // Whoever reads the engine meanwhile sees it go, and then its return is looked out for.
+            timeout(REFUSED_RETRY - RETRY, notes.away.notified()).await.ok();
+        }
     }
 }
 
@@ -183,6 +206,7 @@ async fn listen(engine: &Engine, notes: &Notes) -> Option<Fault> {
         Ok(None) => return Some(Fault::Broken("the event stream ended at once".into())),
         Err(_silent) => None,
     };
+    notes.page().refused = false;
     notes.engine(true);
     let fault = loop {
         next.take().into_iter().for_each(|event| notes.happened(event));

@@ -5,14 +5,13 @@
 //!
 //! Architecture invariant: only this folder knows sysinfo, and nothing in it knows Docker or TAK.
 
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
+use super::blocking::Blocking;
 use super::{CollectError, Collector};
-use crate::config::{HostConfig, SystemConfig};
+use crate::config::HostConfig;
 use crate::event::Topic;
 
 mod clock;
@@ -40,6 +39,7 @@ use waiting::Waiting;
 pub struct SystemCollector {
     host: HostConfig,
     current: Option<Current>,
+    priming: Blocking<Sampler>,
     /// Readings that hang, each at its mount; that mount is left out until its reading ends.
     hanging: Vec<Waiting>,
 }
@@ -48,18 +48,22 @@ pub struct SystemCollector {
 struct Current {
     /// Locked while it reads.
     sampler: Arc<Mutex<Sampler>>,
+    reading: Blocking<SystemMetrics>,
     /// What it is waiting for.
     waiting: Waiting,
     /// The processor's load is known from then on.
     ready: Instant,
-    /// When it was last asked.
-    asked: Instant,
 }
 
 impl SystemCollector {
     /// A collector of the host whose files are where `host` says. Nothing is read yet.
-    pub fn new(_config: &SystemConfig, host: &HostConfig) -> Self {
-        SystemCollector { host: host.clone(), current: None, hanging: Vec::new() }
+    pub fn new(host: &HostConfig) -> Self {
+        SystemCollector {
+            host: host.clone(),
+            current: None,
+            priming: Blocking::default(),
+            hanging: Vec::new(),
+        }
     }
 
     /// Gives up a sampler that still hangs at a mount; whoever hangs elsewhere is waited for.
@@ -68,11 +72,11 @@ impl SystemCollector {
         let Some(current) = &self.current else {
             return Ok(());
         };
-        if !matches!(current.sampler.try_lock(), Err(TryLockError::WouldBlock)) {
+        if !current.reading.runs() {
             return Ok(());
         }
         if current.waiting.mount().is_none() {
-            return Err(still_running(current.asked.elapsed()));
+            return Err(still_running());
         }
         self.hanging.push(current.waiting.clone());
         self.current = None;
@@ -83,9 +87,21 @@ impl SystemCollector {
     async fn sampler(&mut self) -> Result<&mut Current, CollectError> {
         let current = match self.current.take() {
             Some(current) => current,
-            None => prime(self.host.clone()).await?,
+            None => self.prime().await?,
         };
         Ok(self.current.insert(current))
+    }
+
+    async fn prime(&mut self) -> Result<Current, CollectError> {
+        let (host, waiting) = (self.host.clone(), Waiting::default());
+        let its_waiting = waiting.clone();
+        let primed = self.priming.read(move || Sampler::prime(host, its_waiting)).await;
+        Ok(Current {
+            sampler: Arc::new(Mutex::new(primed.map_err(|why| broken(&why.to_string()))?)),
+            reading: Blocking::default(),
+            waiting,
+            ready: Instant::now() + sysinfo::MINIMUM_CPU_UPDATE_INTERVAL,
+        })
     }
 }
 
@@ -93,49 +109,41 @@ impl Collector for SystemCollector {
     type Report = SystemMetrics;
 
     const TOPIC: Topic = Topic::SystemMetrics;
+    const SOURCE: &'static str = "this host";
+    const ADVICE: &'static str =
+        "look at `dmesg` for a driver, a disk or a network mount that hangs";
 
     async fn collect(&mut self) -> Result<SystemMetrics, CollectError> {
         self.leave_what_hangs()?;
         let hanging: Vec<_> = self.hanging.iter().filter_map(Waiting::mount).collect();
-        let avoid: Vec<_> = hanging.iter().map(|(mount, _)| mount.clone()).collect();
+        let avoid = hanging.clone();
         let current = self.sampler().await?;
         sleep_until(current.ready).await;
-        current.asked = Instant::now();
         let sampler = current.sampler.clone();
-        let report = spawn_blocking(move || {
+        let sample = move || {
             let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
             sampler.sample(&avoid)
-        });
-        let report = report.await.map_err(|why| broken(&why.to_string()))?;
+        };
+        let report = current.reading.read(sample).await.map_err(|why| broken(&why.to_string()))?;
         Ok(SystemMetrics { message: waiting::explain(&hanging), ..report })
     }
 
     fn failed(&self, error: &CollectError) -> SystemMetrics {
         SystemMetrics { message: Some(error.to_string()), ..SystemMetrics::default() }
     }
+
+    fn complaint(&self, report: &SystemMetrics) -> Option<String> {
+        report.message.clone()
+    }
 }
 
-async fn prime(host: HostConfig) -> Result<Current, CollectError> {
-    let waiting = Waiting::default();
-    let its_waiting = waiting.clone();
-    let sampler = spawn_blocking(move || Sampler::prime(host, its_waiting))
-        .await
-        .map_err(|why| broken(&why.to_string()))?;
-    let now = Instant::now();
-    Ok(Current {
-        sampler: Arc::new(Mutex::new(sampler)),
-        waiting,
-        ready: now + sysinfo::MINIMUM_CPU_UPDATE_INTERVAL,
-        asked: now,
-    })
-}
-
-fn still_running(so_far: Duration) -> CollectError {
-    CollectError(format!(
-        "the previous reading of /proc and /sys still runs after {} s: a driver does not answer; \
-         see dmesg for the device, and restart the box if it does not come back",
-        so_far.as_secs()
-    ))
+/// Without the seconds so far: a text that grows would be a new one, and in the log, each round.
+fn still_running() -> CollectError {
+    CollectError(
+        "the previous reading of /proc and /sys still runs: a driver does not answer; see dmesg \
+         for the device, and restart the box if it does not come back"
+            .into(),
+    )
 }
 
 fn broken(why: &str) -> CollectError {

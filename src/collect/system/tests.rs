@@ -6,18 +6,11 @@ use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::*;
-use crate::config::Schedule;
-use fixture::tree;
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tokio::time::{sleep, timeout};
 
-const CONFIG: SystemConfig = SystemConfig {
-    enabled: true,
-    schedule: Schedule {
-        interval: Duration::from_secs(5),
-        unwatched_interval: Duration::from_secs(30),
-        timeout: Duration::from_secs(5),
-    },
-};
+use super::*;
+use fixture::tree;
 
 fn host_at(root: &Path) -> HostConfig {
     HostConfig { proc: root.join("proc"), sys: root.join("sys"), root: root.to_owned() }
@@ -48,7 +41,7 @@ fn df() -> Option<(String, u64, f64)> {
 
 #[tokio::test]
 async fn this_machine_is_described_as_its_own_tools_describe_it() {
-    let mut collector = SystemCollector::new(&CONFIG, &host_at(Path::new("/")));
+    let mut collector = SystemCollector::new(&host_at(Path::new("/")));
     let first = collector.collect().await.expect("a report");
     let report = collector.collect().await.expect("a report");
     println!("{}", serde_json::to_string_pretty(&report).expect("json"));
@@ -76,7 +69,7 @@ async fn this_machine_is_described_as_its_own_tools_describe_it() {
 #[tokio::test]
 async fn a_box_of_which_nothing_can_be_read_still_gets_its_report() {
     let empty = tree(&[]);
-    let mut collector = SystemCollector::new(&CONFIG, &host_at(empty.path()));
+    let mut collector = SystemCollector::new(&host_at(empty.path()));
     let report = collector.collect().await.expect("a report");
     assert_eq!(report.disks, None);
     assert_eq!(report.network, None);
@@ -86,16 +79,15 @@ async fn a_box_of_which_nothing_can_be_read_still_gets_its_report() {
     assert_eq!(report.message, None);
 }
 
-/// Keeps the collector's sampler busy, as a reading does that hangs at `mount` (or elsewhere),
-/// until the sender is used.
-fn hang(collector: &SystemCollector, mount: Option<&str>) -> Hanging {
-    let current = collector.current.as_ref().expect("primed");
-    let (sampler, waiting) = (current.sampler.clone(), current.waiting.clone());
+/// Leaves the collector with a reading that was given up and hangs at `mount` (or elsewhere) until
+/// the sender is dropped.
+async fn hang(collector: &mut SystemCollector, mount: Option<&str>) -> mpsc::Sender<()> {
+    let current = collector.current.as_mut().expect("primed");
+    let waiting = current.waiting.clone();
     let mount = mount.map(str::to_owned);
     let (release, released) = mpsc::channel::<()>();
     let (started, has_started) = mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        let _held = sampler.lock().expect("not poisoned");
+    let reading = current.reading.read(move || {
         let until_released = || {
             started.send(()).expect("the test waits");
             released.recv().ok();
@@ -104,21 +96,24 @@ fn hang(collector: &SystemCollector, mount: Option<&str>) -> Hanging {
             Some(mount) => waiting.during(&mount, until_released),
             None => until_released(),
         }
+        SystemMetrics::default()
     });
+    timeout(Duration::from_millis(10), reading).await.expect_err("it hangs");
     has_started.recv().expect("the thread runs");
-    Hanging { release, thread }
+    release
 }
 
-struct Hanging {
-    release: mpsc::Sender<()>,
-    thread: std::thread::JoinHandle<()>,
-}
-
-impl Hanging {
-    fn end(self) {
-        drop(self.release);
-        self.thread.join().expect("ends well");
-    }
+/// Collects until it goes as wanted: a reading that was released ends a moment later.
+async fn until(
+    collector: &mut SystemCollector,
+    wanted: impl Fn(&Result<SystemMetrics, CollectError>) -> bool,
+) {
+    let rounds = async {
+        while !wanted(&collector.collect().await) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), rounds).await.expect("it goes on");
 }
 
 fn mounts(report: &SystemMetrics) -> Vec<&str> {
@@ -135,44 +130,70 @@ async fn a_disk_that_hangs_is_left_out_named_and_taken_back() {
         ),
         ("usb/file", ""),
     ]);
-    let mut collector = SystemCollector::new(&CONFIG, &host_at(root.path()));
+    let mut collector = SystemCollector::new(&host_at(root.path()));
     let before = collector.collect().await.expect("a report");
     assert_eq!(mounts(&before), ["/", "/usb"]);
 
-    let hanging = hang(&collector, Some("/usb"));
+    let hanging = hang(&mut collector, Some("/usb")).await;
     for _ in 0..2 {
         let meanwhile = collector.collect().await.expect("a report all the same");
         assert_eq!(mounts(&meanwhile), ["/"]);
         assert!(meanwhile.cpu.is_some());
-        let message = meanwhile.message.expect("a message");
-        assert!(message.starts_with("the file system at /usb has not answered for "), "{message}");
+        let message = meanwhile.message.clone().expect("a message");
+        assert!(message.starts_with("the file system at /usb does not answer "), "{message}");
+        assert_eq!(collector.complaint(&meanwhile), Some(message), "for the log");
     }
-    hanging.end();
-    let after = collector.collect().await.expect("a report");
-    assert_eq!(mounts(&after), ["/", "/usb"]);
-    assert_eq!(after.message, None);
+    drop(hanging);
+    until(&mut collector, |after| {
+        after
+            .as_ref()
+            .is_ok_and(|report| mounts(report) == ["/", "/usb"] && report.message.is_none())
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_reading_that_hangs_elsewhere_is_reported_and_waited_for() {
     let empty = tree(&[]);
-    let mut collector = SystemCollector::new(&CONFIG, &host_at(empty.path()));
+    let mut collector = SystemCollector::new(&host_at(empty.path()));
     collector.collect().await.expect("a report");
-    let hanging = hang(&collector, None);
+    let hanging = hang(&mut collector, None).await;
     let why = collector.collect().await.expect_err("it still runs");
-    assert!(
-        why.0.starts_with("the previous reading of /proc and /sys still runs after 0 s:"),
-        "{why}"
-    );
+    assert!(why.0.starts_with("the previous reading of /proc and /sys still runs:"), "{why}");
+    sleep(Duration::from_millis(1100)).await;
+    let later = collector.collect().await.expect_err("it still runs");
+    assert_eq!(later, why, "a text that grows would be logged each round");
     assert_eq!(collector.failed(&why).message, Some(why.0));
-    hanging.end();
-    collector.collect().await.expect("it goes on");
+    drop(hanging);
+    until(&mut collector, Result::is_ok).await;
+}
+
+#[test]
+fn a_first_look_that_hangs_takes_no_threads_from_the_others() {
+    let root = tree(&[("proc/net/dev", "")]);
+    let fifo = root.path().join("proc/diskstats");
+    mkfifoat(CWD, &fifo, Mode::from_raw_mode(0o600)).expect("a file that hangs its reader");
+    let few = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .build()
+        .expect("a runtime");
+    few.block_on(async {
+        let mut collector = SystemCollector::new(&host_at(root.path()));
+        for _ in 0..3 {
+            let round = timeout(Duration::from_millis(50), collector.collect());
+            round.await.expect_err("it hangs");
+        }
+        let other = tokio::task::spawn_blocking(|| ());
+        timeout(Duration::from_secs(5), other).await.expect("a thread is free").expect("no panic");
+    });
+    few.shutdown_background();
 }
 
 #[tokio::test]
 async fn a_collector_whose_reading_was_dropped_can_be_used_again() {
     let empty = tree(&[]);
-    let mut collector = SystemCollector::new(&CONFIG, &host_at(empty.path()));
+    let mut collector = SystemCollector::new(&host_at(empty.path()));
     for _ in 0..3 {
         let mut dropped = Box::pin(collector.collect());
         std::future::poll_fn(|context| {

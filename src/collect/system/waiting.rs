@@ -5,45 +5,41 @@
 //! reading leaves that place out.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
 /// The mount that a reading is waiting for; can be looked at while it does.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waiting(Arc<Mutex<Option<(String, Instant)>>>);
+pub(super) struct Waiting(Arc<Mutex<Option<String>>>);
 
 impl Waiting {
     /// Asks for something about a mount.
     pub(super) fn during<T>(&self, mount: &str, ask: impl FnOnce() -> T) -> T {
-        *self.lock() = Some((mount.to_owned(), Instant::now()));
+        *self.lock() = Some(mount.to_owned());
         let answer = ask();
         *self.lock() = None;
         answer
     }
 
-    /// The mount that is being waited for, and for how long so far.
-    pub(super) fn mount(&self) -> Option<(String, Duration)> {
-        let waiting = self.lock();
-        let (mount, since) = waiting.as_ref()?;
-        Some((mount.clone(), since.elapsed()))
+    /// The mount that is being waited for.
+    pub(super) fn mount(&self) -> Option<String> {
+        self.lock().clone()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Says which mounts do not answer, and what to do about it.
-pub(super) fn explain(mounts: &[(String, Duration)]) -> Option<String> {
+/// Says which mounts do not answer, and what to do about it. The text stays the same while it is so
+/// (no seconds that grow), because it is logged whenever it changes.
+pub(super) fn explain(mounts: &[String]) -> Option<String> {
     if mounts.is_empty() {
         return None;
     }
     let each: Vec<_> = mounts
         .iter()
-        .map(|(mount, so_far)| {
+        .map(|mount| {
             format!(
-                "the file system at {mount} has not answered for {} s and is left out until it \
-                 does: reconnect its disk, or unmount it (umount -l '{mount}')",
-                so_far.as_secs()
+                "the file system at {mount} does not answer and is left out until it does: \
+                 reconnect its disk, or unmount it (umount -l '{mount}')"
             )
         })
         .collect();
@@ -59,7 +55,7 @@ mod tests {
         let waiting = Waiting::default();
         let seen_from_outside = waiting.clone();
         let answer = waiting.during("/mnt/usb", || seen_from_outside.mount());
-        assert_eq!(answer.map(|(mount, _)| mount).as_deref(), Some("/mnt/usb"));
+        assert_eq!(answer.as_deref(), Some("/mnt/usb"));
         assert_eq!(waiting.mount(), None);
     }
 
@@ -67,10 +63,10 @@ mod tests {
     fn the_message_says_what_where_and_what_to_do() {
         assert_eq!(explain(&[]), None);
         assert_eq!(
-            explain(&[("/mnt/usb".into(), Duration::from_millis(12_900))]).as_deref(),
+            explain(&["/mnt/usb".into()]).as_deref(),
             Some(
-                "the file system at /mnt/usb has not answered for 12 s and is left out until it \
-                 does: reconnect its disk, or unmount it (umount -l '/mnt/usb')"
+                "the file system at /mnt/usb does not answer and is left out until it does: \
+                 reconnect its disk, or unmount it (umount -l '/mnt/usb')"
             )
         );
     }

@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use tokio::task::{JoinSet, spawn_blocking};
-use tracing::{info, warn};
+use tokio::task::JoinSet;
 
+use super::blocking::Blocking;
 use super::{CollectError, Collector};
 use crate::config::{HostConfig, TakConfig};
 use crate::event::{Topic, unix_now};
@@ -42,8 +42,7 @@ pub struct TakCollector {
     servers: Vec<Server>,
     /// What the last look at the machine showed.
     seen: Arc<Presence>,
-    /// The last message, so that a change is logged once.
-    said: Option<(Option<Status>, String)>,
+    looking: Blocking<(Presence, Vec<Identity>)>,
 }
 
 impl TakCollector {
@@ -54,38 +53,29 @@ impl TakCollector {
         if servers.is_empty() {
             servers.push(Server::new(None));
         }
-        TakCollector { host: host.clone(), servers, seen: Arc::default(), said: None }
+        TakCollector {
+            host: host.clone(),
+            servers,
+            seen: Arc::default(),
+            looking: Blocking::default(),
+        }
     }
 
     /// Looks at the machine and reads the client certificates, where it may block.
-    async fn look(&self) -> Result<(Presence, Vec<Identity>), CollectError> {
+    async fn look(&mut self) -> Result<(Presence, Vec<Identity>), CollectError> {
         let (host, last) = (self.host.clone(), self.seen.clone());
         let configs: Vec<_> = self.servers.iter().map(|server| server.config().cloned()).collect();
-        spawn_blocking(move || {
+        let look = move || {
             let identities =
                 configs.iter().map(|config| Server::identity(config.as_ref()?)).collect();
             (Presence::read(&host, &last), identities)
-        })
-        .await
-        .map_err(|why| {
+        };
+        self.looking.read(look).await.map_err(|why| {
             CollectError(format!(
                 "looking for TAK processes in {} failed: {why}",
                 self.host.proc.display()
             ))
         })
-    }
-
-    /// Says once what changed.
-    fn log(&mut self, report: &TakStatus) {
-        let now = (report.status, report.message.clone());
-        if self.said.as_ref() == Some(&now) {
-            return;
-        }
-        match report.status {
-            Some(Status::Down | Status::Degraded) => warn!("{}", now.1),
-            _ => info!("{}", now.1),
-        }
-        self.said = Some(now);
     }
 }
 
@@ -95,6 +85,9 @@ type Identity = Option<Result<Arc<checks::tls::Identity>, checks::tls::IdentityE
 impl Collector for TakCollector {
     type Report = TakStatus;
     const TOPIC: Topic = Topic::TakStatus;
+    const SOURCE: &'static str = "the TAK server";
+    const ADVICE: &'static str =
+        "look at `dmesg` for a disk or a network mount that hangs, and a process with it";
 
     async fn collect(&mut self) -> Result<TakStatus, CollectError> {
         let (presence, identities) = self.look().await?;
@@ -115,13 +108,16 @@ impl Collector for TakCollector {
             .zip(answers)
             .map(|((server, plan), answers)| server.conclude(plan, answers, &presence, now))
             .collect();
-        let report = TakStatus::together(reports);
-        self.log(&report);
-        Ok(report)
+        Ok(TakStatus::together(reports))
     }
 
     fn failed(&self, error: &CollectError) -> TakStatus {
         TakStatus::unknown(&error.to_string())
+    }
+
+    fn complaint(&self, report: &TakStatus) -> Option<String> {
+        let unwell = matches!(report.status, Some(Status::Degraded | Status::Down));
+        unwell.then(|| report.message.clone())
     }
 }
 
@@ -148,4 +144,73 @@ async fn ask_all(plans: &[Plan]) -> Vec<Vec<Facts>> {
             answers.into_iter().map(|(_, facts)| facts).collect()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    use tokio::task::spawn_blocking;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::config::Schedule;
+
+    fn config() -> TakConfig {
+        let second = Duration::from_secs(1);
+        TakConfig {
+            enabled: true,
+            schedule: Schedule { interval: second, unwatched_interval: second, timeout: second },
+            servers: Vec::new(),
+        }
+    }
+
+    fn host_at(root: &Path) -> HostConfig {
+        HostConfig { proc: root.join("proc"), sys: root.join("sys"), root: root.to_owned() }
+    }
+
+    #[test]
+    fn what_is_wrong_goes_to_the_log_and_what_is_well_does_not() {
+        let collector = TakCollector::new(&config(), &host_at(Path::new("/")));
+        for (status, complains) in [
+            (Status::NotInstalled, false),
+            (Status::Healthy, false),
+            (Status::Degraded, true),
+            (Status::Down, true),
+        ] {
+            let report = TakStatus { status: Some(status), ..TakStatus::unknown("so it is") };
+            let expected = complains.then(|| report.message.clone());
+            assert_eq!(collector.complaint(&report), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_that_hangs_takes_no_threads_from_the_others() {
+        let root = tempfile::tempdir().expect("a directory");
+        let process = root.path().join("proc/7");
+        fs::create_dir_all(&process).expect("created");
+        let cmdline = process.join("cmdline");
+        mkfifoat(CWD, &cmdline, Mode::from_raw_mode(0o600)).expect("a file that hangs its reader");
+        let few = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(2)
+            .build()
+            .expect("a runtime");
+        few.block_on(async {
+            let mut collector = TakCollector::new(&config(), &host_at(root.path()));
+            for _ in 0..3 {
+                let round = timeout(Duration::from_millis(50), collector.collect());
+                round.await.expect_err("it hangs");
+            }
+            let other = spawn_blocking(|| ());
+            timeout(Duration::from_secs(5), other)
+                .await
+                .expect("a thread is free")
+                .expect("no panic");
+        });
+        few.shutdown_background();
+    }
 }
