@@ -9,6 +9,9 @@ use super::rates::Rates;
 use super::report::Interface;
 use super::sysfs;
 
+/// Where the interfaces are below `<sys>`.
+const CLASS: &str = "class/net";
+
 /// Reads the interfaces and remembers their counters for the rates.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -30,8 +33,9 @@ impl Network {
         let now = Instant::now();
         let mut interfaces = parse(&text);
         for interface in &mut interfaces {
-            interface.up = up(&sys.join("class/net").join(&interface.interface));
+            interface.up = up(&sys.join(CLASS).join(&interface.interface));
         }
+        add_parts(&sys.join(CLASS), &mut interfaces);
         self.add_rates(now, &mut interfaces);
         Some(interfaces)
     }
@@ -94,6 +98,46 @@ fn up(dir: &Path) -> Option<bool> {
     }
 }
 
+/// Says of each interface which other listed one counts its bytes as well.
+fn add_parts(class: &Path, interfaces: &mut [Interface]) {
+    let names: Vec<_> = interfaces.iter().map(|one| one.interface.clone()).collect();
+    for interface in interfaces {
+        interface.part_of =
+            counted_by(class, &interface.interface).filter(|other| names.contains(other));
+    }
+}
+
+/// What is nearer to the cable: there all that goes in and out is counted.
+///
+/// A VLAN or a macvlan leads to the interface below it, and a member of a bond to the bond, which
+/// counts what its members do. A bridge counts only the box's own share of what its ports carry, not
+/// what it forwards (virtual machines, Wi-Fi clients), so that its ports count and it does not.
+fn counted_by(class: &Path, name: &str) -> Option<String> {
+    let dir = class.join(name);
+    let below = sysfs::entries(&dir, "lower_").into_iter();
+    let mut below = below.filter_map(|(link, _)| Some(link.strip_prefix("lower_")?.to_owned()));
+    if is_bridge(&dir) {
+        return below.find(|port| leads_out(port));
+    }
+    let below = below.find(|other| master(&class.join(other)).as_deref() != Some(name));
+    below.or_else(|| master(&dir).filter(|master| sums_up(class, master)))
+}
+
+/// The bond, team or bridge that an interface is a member of.
+fn master(dir: &Path) -> Option<String> {
+    let link = fs::read_link(dir.join("master")).ok()?;
+    Some(link.file_name()?.to_str()?.to_owned())
+}
+
+/// Whether a master counts what its members carry; Open vSwitch's hardly counts anything.
+fn sums_up(class: &Path, master: &str) -> bool {
+    master != "ovs-system" && !is_bridge(&class.join(master))
+}
+
+fn is_bridge(dir: &Path) -> bool {
+    dir.join("bridge").is_dir()
+}
+
 /// Beginnings of the names of the inner wiring of containers and virtual machines. Bridges that
 /// somebody made (`br0`, `vmbr0`) are not among them: they are an uplink.
 const INSIDE: [&str; 17] = [
@@ -144,6 +188,7 @@ fn is_hash(name: &str, prefix: &str, digits: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
     use std::time::Duration;
 
     use super::*;
@@ -246,6 +291,72 @@ Inter-|   Receive                                                |  Transmit
         assert_eq!(own[0].up, None, "no sysfs entry, not known");
         fs::remove_dir_all(root.path().join("net")).expect("removed");
         assert_eq!(network.read(root.path(), root.path()), None);
+    }
+
+    /// Which interface each of these is a part of. `links`: `bond0 < eth0` is a member of a bond,
+    /// `br0 << eth0` a port of a bridge, `eth0 - eth0.10` a VLAN on it.
+    fn check_parts(links: &[&str], expected: &[(&str, Option<&str>)]) {
+        let names: Vec<_> = expected.iter().map(|(name, _)| *name).collect();
+        let line = |name: &&str| format!("{name}: 1 0 0 0 0 0 0 0 9 0 0 0 0 0 0 0\n");
+        let dev = HEADER.to_owned() + &names.iter().map(line).collect::<String>();
+        let root = tree(&[("net/dev", &dev)]);
+        let class = root.path().join(CLASS);
+        let link = |from: &str, name: &str, to: &str| {
+            let dir = class.join(from);
+            fs::create_dir_all(&dir).expect("created");
+            symlink(format!("../{to}"), dir.join(name)).expect("linked");
+        };
+        for line in links {
+            let [left, how, right] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}: left, how and right");
+            };
+            if how == "-" {
+                link(right, &format!("lower_{left}"), left);
+                continue;
+            }
+            link(left, &format!("lower_{right}"), right);
+            link(right, "master", left);
+            if how == "<<" {
+                fs::create_dir_all(class.join(left).join("bridge")).expect("created");
+            }
+        }
+        let read = Network::new().read(root.path(), root.path()).expect("readable");
+        let parts: Vec<_> =
+            read.iter().map(|one| (one.interface.as_str(), one.part_of.as_deref())).collect();
+        assert_eq!(parts, expected, "{links:?}");
+    }
+
+    #[test]
+    fn bytes_that_two_interfaces_count_are_a_part_of_the_one_nearer_to_the_cable() {
+        check_parts(&[], &[("eth0", None), ("wlan0", None)]);
+        check_parts(
+            &["bond0 < eth0", "bond0 < eth1"],
+            &[("eth0", Some("bond0")), ("eth1", Some("bond0")), ("bond0", None)],
+        );
+        check_parts(&["eth0 - eth0.10"], &[("eth0", None), ("eth0.10", Some("eth0"))]);
+        // An access point: what it forwards from port to port never shows on the bridge.
+        check_parts(
+            &["br0 << eth0", "br0 << wlan0"],
+            &[("eth0", None), ("wlan0", None), ("br0", Some("eth0"))],
+        );
+        // Proxmox, with a bond and a VLAN below the bridge.
+        check_parts(
+            &["bond0 < eth0", "bond0 - bond0.10", "vmbr0 << fwpr1p0", "vmbr0 << bond0.10"],
+            &[
+                ("eth0", Some("bond0")),
+                ("bond0", None),
+                ("bond0.10", Some("bond0")),
+                ("vmbr0", Some("bond0.10")),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_listed_or_does_not_count_takes_nothing_from_a_sum() {
+        check_parts(&["docker0 << eth0"], &[("eth0", None)]);
+        check_parts(&["eth0 - eth0.10"], &[("eth0.10", None)]);
+        check_parts(&["br0 << veth1a"], &[("br0", None)]);
+        check_parts(&["ovs-system < eth0"], &[("eth0", None), ("ovs-system", None)]);
     }
 
     #[test]

@@ -134,6 +134,10 @@ pub struct Interface {
     /// Whether it is up and has a link.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub up: Option<bool>,
+    /// The interface that counts the same bytes too, the next on their way in or out: the bond of
+    /// its member, the one below a VLAN, the (first) port of a bridge. Sums leave out whatever has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_of: Option<String>,
     /// Received; absent in the reading after the counters started over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rx_bytes_per_s: Option<u64>,
@@ -291,6 +295,7 @@ mod tests {
             network: Some(vec![Interface {
                 interface: "eth0".into(),
                 up: Some(true),
+                part_of: Some("bond0".into()),
                 rx_bytes_per_s: Some(1),
                 tx_bytes_per_s: Some(2),
                 ..Interface::default()
