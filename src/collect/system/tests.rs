@@ -207,7 +207,7 @@ async fn a_collector_whose_reading_was_dropped_can_be_used_again() {
 
 /// What one reading costs; run it with `--ignored --nocapture` when something is added.
 #[tokio::test]
-#[ignore = "a measurement, not a promise"]
+#[ignore = "a measurement, run tests/run"]
 async fn cost_of_a_reading() {
     use rustix::time::{ClockId, clock_gettime};
     let spent = || {
