@@ -14,6 +14,7 @@ use crate::event::Topic;
 
 mod blocking;
 pub mod docker;
+mod figures;
 mod runner;
 pub mod system;
 pub mod tak;

@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::collect::figures::hundredths;
+
 /// The Docker engine and its containers, complete: each report replaces the one before it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DockerStatus {
@@ -191,11 +193,6 @@ impl Totals {
             block_write_bytes_per_s: sum(|f| f.block_write_bytes_per_s),
         }
     }
-}
-
-/// Rounds to two digits: more would only be noise on the wire.
-pub(super) fn hundredths(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }
 
 #[cfg(test)]

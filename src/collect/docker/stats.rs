@@ -8,10 +8,10 @@ use bollard::models::{
     ContainerStatsResponse,
 };
 use std::collections::HashMap;
-use std::time::Duration;
 use tokio::time::Instant;
 
-use super::report::{Figures, hundredths};
+use super::report::Figures;
+use crate::collect::figures::{hundredths, per_second};
 
 /// One reading of a running container.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,12 +90,6 @@ impl Counters {
     }
 }
 
-/// `None` when the counter went backwards or no time passed.
-fn per_second(before: u64, now: u64, elapsed: Duration) -> Option<f64> {
-    let grown = now.checked_sub(before)?;
-    (!elapsed.is_zero()).then(|| grown as f64 / elapsed.as_secs_f64())
-}
-
 /// Usage minus the inactive file cache, as Docker's own CLI does: `total_inactive_file` is cgroup
 /// v1's name for it, `inactive_file` v2's. A kernel without the memory controller says 0.
 fn memory_in_use(memory: &ContainerMemoryStats) -> Option<u64> {
@@ -124,6 +118,8 @@ fn over_devices(block: &ContainerBlkioStats, operation: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::{Value, json};
 
     use super::*;

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use super::report::{Cpu, Host, Memory, percent, tenths};
+use super::report::{Cpu, Host, Memory, percent};
 use super::sysfs;
+use crate::collect::figures::tenths;
 
 /// Reads the machine; the processor's load is measured from one reading to the next.
 pub(super) struct Machine {

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::report::{Power, PowerSource, tenths};
+use super::report::{Power, PowerSource};
 use super::sysfs;
+use crate::collect::figures::tenths;
 
 /// What one entry of `<sys>/class/power_supply` says.
 #[derive(Clone, Debug, Default, PartialEq)]

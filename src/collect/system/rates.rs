@@ -6,7 +6,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::collect::figures::per_second;
 
 /// The previous reading of `N` counters for each of several devices.
 #[derive(Debug)]
@@ -32,11 +34,11 @@ impl<K: Hash + Eq, const N: usize> Rates<K, N> {
     {
         let rates = match &self.before {
             Some((then, before)) => {
-                let seconds = at.saturating_duration_since(*then).as_secs_f64();
+                let elapsed = at.saturating_duration_since(*then);
                 counters
                     .iter()
                     .filter_map(|(key, now)| {
-                        Some((key.clone(), per_second(before.get(key)?, now, seconds)?))
+                        Some((key.clone(), each_per_second(before.get(key)?, now, elapsed)?))
                     })
                     .collect()
             }
@@ -48,21 +50,20 @@ impl<K: Hash + Eq, const N: usize> Rates<K, N> {
 }
 
 /// One device's rates; nothing when any of its counters started over.
-fn per_second<const N: usize>(before: &[u64; N], now: &[u64; N], seconds: f64) -> Option<[u64; N]> {
-    if seconds <= 0.0 {
-        return None;
-    }
+fn each_per_second<const N: usize>(
+    before: &[u64; N],
+    now: &[u64; N],
+    elapsed: Duration,
+) -> Option<[u64; N]> {
     let mut rates = [0; N];
     for (rate, (before, now)) in rates.iter_mut().zip(before.iter().zip(now)) {
-        *rate = (now.checked_sub(*before)? as f64 / seconds).round() as u64;
+        *rate = per_second(*before, *now, elapsed)?.round() as u64;
     }
     Some(rates)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// The second reading's rates, `seconds` after the first.

@@ -6,6 +6,8 @@
 
 use serde::Serialize;
 
+use crate::collect::figures::tenths;
+
 /// The report of one reading of the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SystemMetrics {
@@ -231,11 +233,6 @@ pub struct Clock {
     /// (chrony).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset_ms: Option<f64>,
-}
-
-/// Rounds to one decimal: more would be noise, and bytes on a bad link.
-pub(super) fn tenths(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
 }
 
 /// `part` of `whole` in percent, to one decimal; nothing of nothing is not known.

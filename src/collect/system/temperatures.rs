@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::report::{Temperature, tenths};
+use super::report::Temperature;
 use super::sysfs;
+use crate::collect::figures::tenths;
 
 /// Drivers that are not asked: a drive's temperature keeps some disks from ever spinning down.
 const LEFT_ALONE: [&str; 1] = ["drivetemp"];
