@@ -178,16 +178,18 @@ fn a_first_look_that_hangs_takes_no_threads_from_the_others() {
         .max_blocking_threads(2)
         .build()
         .expect("a runtime");
-    few.block_on(async {
+    let answer = few.block_on(async {
         let mut collector = SystemCollector::new(&host_at(root.path()));
         for _ in 0..3 {
             let round = timeout(Duration::from_millis(50), collector.collect());
             round.await.expect_err("it hangs");
         }
         let other = tokio::task::spawn_blocking(|| ());
-        timeout(Duration::from_secs(5), other).await.expect("a thread is free").expect("no panic");
+        timeout(Duration::from_secs(5), other).await
     });
+    // Before the assertion: a runtime that is dropped waits for its threads.
     few.shutdown_background();
+    answer.expect("a thread is free").expect("no panic");
 }
 
 #[tokio::test]
