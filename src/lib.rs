@@ -13,6 +13,9 @@
 //! the [`hub`] keeps the latest state and a bounded history, and hands both to the viewers that
 //! [`http`] serves.
 //!
+//! `takpulse check` is a second way in: `main -> check -> app, collect`; `cli` only reads the command
+//! line.
+//!
 //! Architecture invariants: HTTP knows no collector and collectors know no HTTP; [`event`] knows no
 //! I/O; [`config`] is a leaf. `tests/promises/house.rs` holds the imports to these arrows.
 
