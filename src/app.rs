@@ -75,6 +75,7 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, StartError> {
 pub struct App {
     config: Config,
     listener: TcpListener,
+    bus: Arc<dyn Bus>,
 }
 
 impl App {
@@ -90,7 +91,13 @@ impl App {
             advice: advice(why.kind()),
             why,
         })?;
-        Ok(App { config, listener })
+        let bus = Arc::new(MemoryBus::new(config.bus.capacity));
+        Ok(App { config, listener, bus })
+    }
+
+    /// What it listens to: an event published here reaches every viewer.
+    pub fn bus(&self) -> Arc<dyn Bus> {
+        self.bus.clone()
     }
 
     /// Where it listens; with port 0 in the configuration, the port that was given.
@@ -100,8 +107,7 @@ impl App {
 
     /// Runs until shutdown, and then until viewers and collectors have ended.
     pub async fn run(self, shutdown: CancellationToken) {
-        let App { config, listener } = self;
-        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(config.bus.capacity));
+        let App { config, listener, bus } = self;
         let stream = config.stream;
         let limits = hub::Limits { events: stream.history_events, bytes: stream.history_bytes };
         let hub = Hub::new(limits, config.http.max_viewers);
