@@ -110,8 +110,10 @@ impl App {
         let App { config, listener, bus } = self;
         let stream = config.stream;
         let limits = hub::Limits { events: stream.history_events, bytes: stream.history_bytes };
-        let hub = Hub::new(limits, config.http.max_viewers);
-        tokio::spawn(hub.clone().run(bus.subscribe(), stream.heartbeat));
+        let hub = Hub::new(limits, admission(&config.http));
+        let pace =
+            hub::Pace { heartbeat: stream.heartbeat, write_timeout: config.http.write_timeout };
+        tokio::spawn(hub.clone().run(bus.subscribe(), pace));
 
         let origin = Arc::new(Origin::starting_now(&config.node));
         let watched = hub.watched();
@@ -161,6 +163,13 @@ fn advice(kind: io::ErrorKind) -> &'static str {
         }
         io::ErrorKind::PermissionDenied => "choose a port above 1023 with --listen or http.listen",
         _ => "choose an address of this machine with --listen or http.listen",
+    }
+}
+
+fn admission(config: &HttpConfig) -> hub::Admission {
+    hub::Admission {
+        max_viewers: config.max_viewers,
+        max_viewers_per_address: config.max_viewers_per_address,
     }
 }
 

@@ -62,6 +62,8 @@ pub struct HttpConfig {
     pub max_connections: usize,
     /// Open streams at a time.
     pub max_viewers: usize,
+    /// Of these, from one address.
+    pub max_viewers_per_address: usize,
     /// Until a request's header must be there.
     pub header_timeout: Duration,
     /// Until a client must take bytes.
@@ -238,12 +240,14 @@ impl HttpConfig {
         let listen = section.required("listen", listen_address);
         let max_connections = section.required("max_connections", count(1, 1_000_000));
         let max_viewers = section.required("max_viewers", count(1, 1_000_000));
+        let per_address = section.required("max_viewers_per_address", count(1, 1_000_000));
         let header_timeout = section.required("header_timeout", duration(1, 300));
         let write_timeout = section.required("write_timeout", duration(1, 3600));
         Ok(HttpConfig {
             listen: listen?,
             max_connections: max_connections?,
             max_viewers: max_viewers?,
+            max_viewers_per_address: per_address?,
             header_timeout: header_timeout?,
             write_timeout: write_timeout?,
         })

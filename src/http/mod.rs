@@ -18,10 +18,13 @@ use crate::hub::Hub;
 
 mod api;
 mod assets;
+mod connection;
+mod handover;
 mod reject;
 mod serve;
 mod stream;
 mod worded;
+mod writer;
 
 pub use serve::{Limits, serve};
 
@@ -62,10 +65,14 @@ pub fn routes(
         let site = site.clone();
         move || Ok(api::state(&site))
     });
+    let viewers = at("/api/viewers").and(get_or_head()).map({
+        let site = site.clone();
+        move || Ok(api::viewers(&site))
+    });
     let alive = at("/healthz").and(get_or_head()).map(|| Ok(api::alive()));
     let ready = at("/readyz").and(get_or_head()).map(move || api::ready(&site));
     let files = assets::file().and(get_or_head()).and(assets::if_none_match()).map(assets::answer);
-    let answers = stream.or(state).unify().or(alive).unify().or(ready).unify();
+    let answers = stream.or(state).unify().or(viewers).unify().or(alive).unify().or(ready).unify();
     answers
         .map(|answer: Result<Response, ApiError>| answer.unwrap_or_else(Reply::into_response))
         .or(files)

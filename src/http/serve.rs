@@ -4,35 +4,20 @@
 //! warp's own server has none of these, and its graceful end would wait for the streams for ever.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
-use warp::http::{HeaderMap, Request};
-use warp::reply::{Reply, Response};
+use warp::reply::Response;
 
-use super::harden;
-use super::reject::{ApiError, MAX_HEADER_BYTES};
-use super::worded::Worded;
-
-/// The far end of a connection, put into every request.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
+use super::connection::{Connection, part};
+use super::reject::ApiError;
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -45,18 +30,10 @@ pub struct Limits {
     pub write_timeout: Duration,
 }
 
-/// Beyond this a header is not even read to its end; it is also what hyper holds for a viewer that
-/// does not read.
-const MAX_BUFFER_BYTES: usize = 64 << 10;
-/// As the buffer, in fields.
-const MAX_HEADER_FIELDS: usize = 1000;
 /// The kernel's default lets a viewer that never reads hold megabytes.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// For connections to end by themselves at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
-/// For a refused client to read why, and what it may still send meanwhile.
-const PARTING: Duration = Duration::from_secs(1);
-const MOST_UNREAD_BYTES: u64 = 1 << 20;
 /// After accept failed (no file descriptor left, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -78,7 +55,13 @@ where
                 Ok((socket, peer)) => {
                     failing = false;
                     if let Ok(permit) = permits.clone().try_acquire_owned() {
-                        let connection = Connection { socket, peer, limits, permit };
+                        let connection = Connection {
+                            socket,
+                            peer,
+                            limits,
+                            permit,
+                            connections: connections.clone(),
+                        };
                         connections.spawn(connection.run(service.clone(), shutdown.clone()));
                     } else if let Ok(permit) = refusals.clone().try_acquire_owned() {
                         connections.spawn(turn_away(socket, limits.connections, permit));
@@ -125,103 +108,4 @@ async fn turn_away(mut socket: TcpStream, connections: usize, _permit: OwnedSema
     // One write into an empty socket buffer: there is no client to wait for.
     let _gone = socket.try_write(&answer);
     part(&mut socket).await;
-}
-
-/// Ends a connection so that the client can read what it was told: closing with unread bytes in our
-/// buffer would reset it instead.
-async fn part(socket: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
-    if socket.shutdown().await.is_ok() {
-        let mut unread = socket.take(MOST_UNREAD_BYTES);
-        let _late = timeout(PARTING, tokio::io::copy(&mut unread, &mut tokio::io::sink())).await;
-    }
-}
-
-struct Connection {
-    socket: TcpStream,
-    peer: SocketAddr,
-    limits: Limits,
-    /// Held until the connection ends.
-    permit: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    async fn run<S>(self, service: Arc<S>, shutdown: CancellationToken)
-    where
-        S: Service<Request<Incoming>, Response = Response, Error = Infallible>
-            + Send
-            + Sync
-            + 'static,
-        S::Future: Send,
-    {
-        let peer = self.peer;
-        let _until_the_end = self.permit;
-        let mut socket = TimeoutStream::new(Worded::new(self.socket));
-        socket.set_write_timeout(Some(self.limits.write_timeout));
-        let mut connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.header_timeout)
-            .max_buf_size(MAX_BUFFER_BYTES)
-            .max_headers(MAX_HEADER_FIELDS)
-            .serve_connection(
-                TokioIo::new(Box::pin(socket)),
-                service_fn(move |request| answer(&*service, request, peer)),
-            );
-        let mut stopping = pin!(shutdown.cancelled());
-        let mut stopped = false;
-        let outcome = poll_fn(|cx| {
-            if !stopped && stopping.as_mut().poll(cx).is_ready() {
-                stopped = true;
-                Pin::new(&mut connection).graceful_shutdown();
-            }
-            connection.poll_without_shutdown(cx)
-        })
-        .await;
-        if let Err(why) = &outcome {
-            debug!(%peer, %why, "the connection ended early");
-        }
-        let parts = connection.into_parts();
-        let mut socket = parts.io.into_inner();
-        if outcome.as_ref().is_err_and(|why| why.is_timeout()) && !parts.read_buf.is_empty() {
-            let _gone = socket.write_all(&ApiError::header_timeout().to_bytes()).await;
-        }
-        if outcome.is_ok() {
-            let _gone = socket.shutdown().await;
-        } else {
-            part(&mut socket).await;
-        }
-    }
-}
-
-/// Routes a request whose header is not too large.
-fn answer<S>(
-    service: &S,
-    mut request: Request<Incoming>,
-    peer: SocketAddr,
-) -> Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>
-where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible>,
-    S::Future: Send + 'static,
-{
-    if let Some(refused) = refuse(&request) {
-        return Box::pin(std::future::ready(Ok(harden(refused.into_response()))));
-    }
-    request.extensions_mut().insert(Peer(peer));
-    Box::pin(service.call(request))
-}
-
-/// What warp must not see.
-fn refuse(request: &Request<Incoming>) -> Option<ApiError> {
-    if header_bytes(request) > MAX_HEADER_BYTES {
-        return Some(ApiError::header_too_large());
-    }
-    // CONNECT names a host instead of a path, and warp takes the path for granted.
-    request.uri().path_and_query().is_none().then(ApiError::method_not_allowed)
-}
-
-fn header_bytes(request: &Request<Incoming>) -> usize {
-    let fields = |headers: &HeaderMap| -> usize {
-        headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
-    };
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    target + fields(request.headers())
 }

@@ -1,18 +1,18 @@
 //! `GET /stream`: Server-Sent Events.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio_stream::StreamExt;
-use tracing::debug;
 use warp::Filter as _;
-use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use warp::http::{HeaderMap, HeaderValue};
+use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, USER_AGENT};
+use warp::http::{HeaderMap, HeaderValue, Method};
 use warp::reply::{Reply, Response};
 
+use super::connection::Peer;
 use super::reject::ApiError;
-use super::serve::Peer;
 use crate::event::{DEFAULT_CHANNEL, EventId, Topic};
-use crate::hub::{Filter, Hub};
+use crate::hub::{Filter, Hub, Viewer, Visitor};
 
 /// Never cached, never transformed, never buffered by a proxy.
 const HEADERS: [(HeaderName, &str); 3] = [
@@ -24,40 +24,68 @@ const HEADERS: [(HeaderName, &str); 3] = [
 /// So many topics a viewer may choose.
 const MOST_TOPICS: usize = 32;
 
+/// So much of what a viewer calls itself is kept.
+const MOST_AGENT_BYTES: usize = 200;
+
 /// What a viewer sent.
 pub(super) struct Request {
+    method: Method,
     query: String,
     headers: HeaderMap,
     peer: Option<Peer>,
 }
 
+/// The viewer in a response: the connection takes it out, and writes it. Extensions must be `Clone`,
+/// which a viewer is not.
+#[derive(Clone)]
+struct Carried(Arc<Mutex<Option<Viewer>>>);
+
+/// Takes the viewer out of a response that carries one.
+pub(super) fn take_viewer(response: &mut Response) -> Option<Viewer> {
+    let Carried(viewer) = response.extensions_mut().remove()?;
+    viewer.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
 /// Takes the request apart; refusing is left to [`open`].
 pub(super) fn request()
 -> impl warp::Filter<Extract = (Request,), Error = Infallible> + Clone + Send + Sync {
-    warp::query::raw()
-        .or(warp::any().map(String::new))
-        .unify()
+    warp::method()
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<Peer>())
-        .map(|query, headers, peer| Request { query, headers, peer })
+        .map(|method, query, headers, peer| Request { method, query, headers, peer })
 }
 
-/// Opens the stream.
+/// Opens the stream: the response carries the viewer, and `HEAD` gets what stands above it.
 ///
 /// # Errors
-/// The query or the Last-Event-ID cannot be; or the limit of viewers is reached.
+/// The query or the Last-Event-ID cannot be; or a limit of viewers is reached.
 pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
     let (filter, queried_id) = read_query(&request.query)?;
     let last = last_event_id(&request.headers)?.or(queried_id);
-    let viewer = hub
-        .view(filter, last.as_ref())
-        .map_err(|full| ApiError::busy("too_many_viewers", format!("{full}; try again later")))?;
-    debug!(peer = request.peer.map(|peer| peer.0.to_string()), "a viewer has come");
-    let mut response = warp::reply::stream(viewer.map(Ok::<_, Infallible>)).into_response();
+    let mut response = warp::reply().into_response();
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    if request.method == Method::HEAD {
+        return Ok(response);
+    }
+    let viewer = hub
+        .view(visitor(&request), filter, last.as_ref())
+        .map_err(|full| ApiError::busy("too_many_viewers", format!("{full}; try again later")))?;
+    response.extensions_mut().insert(Carried(Arc::new(Mutex::new(Some(viewer)))));
     Ok(response)
+}
+
+fn visitor(request: &Request) -> Visitor {
+    let address = request.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    Visitor { address, via: None, secure: false, user_agent: user_agent(&request.headers) }
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<Box<str>> {
+    let text = headers.get(USER_AGENT)?.to_str().ok()?;
+    // A header's text is ASCII, so that it can be cut anywhere.
+    text.get(..text.len().min(MOST_AGENT_BYTES)).map(Box::from)
 }
 
 /// The header wins over the query: the browser keeps it up to date, the query is from the start.

@@ -24,6 +24,10 @@ impl<S> Worded<S> {
     pub(super) fn new(inner: S) -> Worded<S> {
         Worded { inner, instead: Bytes::new() }
     }
+
+    pub(super) fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
 }
 
 impl<S: AsyncWrite + Unpin> Worded<S> {

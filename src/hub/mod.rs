@@ -6,27 +6,30 @@
 //! Architecture invariant: the hub knows the bus and events, but neither HTTP nor collectors.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use slab::Slab;
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::bus::{Received, Subscription};
 use crate::event::{Event, EventId, encode_frame, unix_now};
 
 mod filter;
+mod pieces;
 mod ring;
+mod seats;
 mod viewer;
 
 pub use filter::Filter;
 pub use ring::Limits;
+pub use seats::{Admission, Full, Visitor};
 pub use viewer::Viewer;
 
+use pieces::Pieces;
 use ring::Ring;
+use seats::{End, Seats};
 
 /// The hub; clones share it.
 #[derive(Clone)]
@@ -34,15 +37,14 @@ pub struct Hub(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    max_viewers: usize,
     /// Whether anybody watches, for those who slow down while nobody does.
     watched: watch::Sender<bool>,
 }
 
 struct State {
     ring: Ring,
-    /// One slot a viewer, holding its waker while it waits.
-    parked: Slab<Option<Waker>>,
+    pieces: Pieces,
+    seats: Seats,
     /// How many heartbeats there were, and the bytes of the last.
     beats: u64,
     heartbeat: Bytes,
@@ -51,36 +53,56 @@ struct State {
     closed: bool,
 }
 
-/// The limit of viewers is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{max_viewers} viewers are connected already, and no more are allowed")]
-pub struct Full {
-    /// The limit.
-    pub max_viewers: usize,
+/// The times that the hub keeps for all viewers.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// A viewer whose connection takes no bytes for this long is given up.
+    pub write_timeout: Duration,
+}
+
+/// One viewer, as it stands.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Counted from 1 since the start of the process; the log names it too.
+    pub id: u64,
+    /// Where it comes from.
+    pub visitor: Visitor,
+    /// Since when, in Unix seconds.
+    pub since: f64,
+    /// What it asked for.
+    pub filter: Arc<Filter>,
+    /// Events that its connection was given.
+    pub events_sent: u64,
+    /// Occurrences that it lost.
+    pub lost: u64,
+    /// Events that wait until its connection takes bytes again.
+    pub behind: usize,
+    /// For how long its connection has taken no bytes; `None` when it takes them.
+    pub blocked: Option<Duration>,
 }
 
 impl Hub {
     /// An empty hub.
-    pub fn new(limits: Limits, max_viewers: usize) -> Hub {
+    pub fn new(limits: Limits, admission: Admission) -> Hub {
         let state = State {
             ring: Ring::new(limits),
-            parked: Slab::new(),
+            pieces: Pieces::default(),
+            seats: Seats::new(admission),
             beats: 0,
             heartbeat: Bytes::new(),
             missed: 0,
             closed: false,
         };
-        Hub(Arc::new(Shared {
-            state: Mutex::new(state),
-            max_viewers,
-            watched: watch::Sender::new(false),
-        }))
+        Hub(Arc::new(Shared { state: Mutex::new(state), watched: watch::Sender::new(false) }))
     }
 
-    /// Takes events from the bus and beats every `heartbeat`, until the bus ends.
-    pub async fn run(self, mut bus: Subscription, heartbeat: Duration) {
-        let mut beats = tokio::time::interval(heartbeat);
+    /// Takes events from the bus and keeps the time, until the bus ends.
+    pub async fn run(self, mut bus: Subscription, pace: Pace) {
+        let mut beats = tokio::time::interval(pace.heartbeat);
         beats.tick().await; // the first tick is immediate, and nobody waits yet
+        let mut looks = tokio::time::interval(between_looks(pace.write_timeout));
         loop {
             tokio::select! {
                 received = bus.next() => match received {
@@ -89,13 +111,17 @@ impl Hub {
                     None => return,
                 },
                 _ = beats.tick() => self.beat(unix_now()),
+                _ = looks.tick() => self.end_stalled(Instant::now(), pace.write_timeout),
             }
         }
     }
 
     /// Adds an event and wakes the viewers.
     pub fn push(&self, event: Arc<Event>) {
-        self.change(|state| state.ring.push(event));
+        self.change(|state| {
+            state.ring.push(event);
+            state.pieces.clear();
+        });
     }
 
     /// Sends a heartbeat that carries this time (Unix seconds) to every viewer.
@@ -112,19 +138,29 @@ impl Hub {
         self.change(|state| state.missed += count);
     }
 
+    /// Gives up the viewers whose connection has taken no bytes for this long.
+    pub fn end_stalled(&self, now: Instant, patience: Duration) {
+        self.state().seats.end_stalled(now, patience);
+    }
+
     /// A new viewer: it gets what it missed since `last`, or the snapshot where that is not known,
     /// and then everything that comes.
     ///
     /// # Errors
-    /// The limit of viewers is reached.
-    pub fn view(&self, filter: Filter, last: Option<&EventId>) -> Result<Viewer, Full> {
+    /// A limit of viewers is reached.
+    pub fn view(
+        &self,
+        visitor: Visitor,
+        filter: Filter,
+        last: Option<&EventId>,
+    ) -> Result<Viewer, Full> {
+        let address = visitor.address;
+        let wants = filter.to_string();
         let mut state = self.state();
-        if state.parked.len() >= self.0.max_viewers {
-            return Err(Full { max_viewers: self.0.max_viewers });
-        }
-        let viewer = Viewer::new(self.clone(), &mut state, filter, last);
+        let viewer = Viewer::enter(self.clone(), &mut state, visitor, filter, last)?;
         drop(state);
         self.0.watched.send_if_modified(|watched| !std::mem::replace(watched, true));
+        info!(viewer = viewer.id(), %address, wants, "a viewer has connected");
         Ok(viewer)
     }
 
@@ -135,7 +171,29 @@ impl Hub {
 
     /// How many viewers are connected.
     pub fn viewers(&self) -> usize {
-        self.state().parked.len()
+        self.state().seats.len()
+    }
+
+    /// Every viewer that is connected, the one that is there longest first.
+    pub fn seen(&self) -> Vec<Seen> {
+        let state = self.state();
+        let mut seen: Vec<Seen> = state
+            .seats
+            .iter()
+            .map(|seat| Seen {
+                id: seat.id,
+                visitor: seat.visitor.clone(),
+                since: seat.since,
+                filter: seat.filter.clone(),
+                events_sent: seat.events,
+                lost: seat.lost,
+                behind: state.ring.waiting(&seat.cursor, &seat.filter),
+                blocked: seat.blocked_since.map(|since| since.elapsed()),
+            })
+            .collect();
+        drop(state);
+        seen.sort_by_key(|seen| seen.id);
+        seen
     }
 
     /// Whether anybody watches.
@@ -148,25 +206,41 @@ impl Hub {
         self.change(|state| state.closed = true);
     }
 
-    fn leave(&self, slot: usize) {
+    fn leave(&self, place: usize) {
         let mut state = self.state();
-        state.parked.remove(slot);
-        let watched = !state.parked.is_empty();
+        let seat = state.seats.leave(place);
+        let closed = state.closed;
+        let watched = state.seats.len() > 0;
         self.0.watched.send_if_modified(|was| std::mem::replace(was, watched) != watched);
+        drop(state);
+        let Some(seat) = seat else { return };
+        let reason = if closed { End::Shutdown } else { seat.end.unwrap_or(End::Closed) };
+        info!(
+            viewer = seat.id,
+            address = %seat.visitor.address,
+            reason = reason.as_str(),
+            seconds = seat.started.elapsed().as_secs(),
+            events = seat.events,
+            lost = seat.lost,
+            "a viewer has disconnected"
+        );
     }
 
-    /// Changes the state and wakes everybody, outside of the lock.
+    /// Changes the state and wakes everybody.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         change(&mut state);
-        let wakers: Vec<Waker> =
-            state.parked.iter_mut().filter_map(|(_, slot)| slot.take()).collect();
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        // A task's waker only queues the task, so that this may happen under the lock.
+        state.seats.wake_all();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics between two changes that belong together, so a poisoned lock is whole.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One look after all viewers often enough that the limit is kept to within an eighth.
+fn between_looks(write_timeout: Duration) -> Duration {
+    (write_timeout / 8).clamp(Duration::from_millis(50), Duration::from_secs(5))
 }

@@ -52,6 +52,7 @@ pub struct Cursor {
     /// ring no longer holds them.
     passed: u64,
     /// Up to here everything was missed before the viewer came back: it is replayed unconflated.
+    /// 0 when that is done, so that all who stand at the same place are equal.
     replay_until: u64,
     /// It has lost something, and has not been at the end since.
     lagging: bool,
@@ -70,6 +71,13 @@ struct Entry {
     event: Arc<Event>,
     /// A newer event of the same state was pushed.
     replaced: bool,
+}
+
+impl Entry {
+    /// Whether a viewer gets it; one that replays gets replaced states too.
+    fn is_for(&self, filter: &Filter, replaying: bool) -> bool {
+        (replaying || !self.replaced) && filter.matches(&self.event)
+    }
 }
 
 /// The ring.
@@ -135,8 +143,8 @@ impl Ring {
 
     /// A cursor at the end: everything from now on.
     pub fn at_end(&self, filter: &Filter) -> Cursor {
-        let end = self.end();
-        Cursor { next: end, passed: self.occurred(filter), replay_until: end, lagging: false }
+        let passed = self.occurred(filter);
+        Cursor { next: self.end(), passed, replay_until: 0, lagging: false }
     }
 
     /// A cursor behind this event, so that all that came after it is replayed; `None` when the ring
@@ -146,7 +154,16 @@ impl Ring {
         let next = self.end() - back;
         let ahead = self.held_from(next).filter(|entry| is_occurrence(entry, filter)).count();
         let passed = self.occurred(filter) - ahead as u64;
-        Some(Cursor { next, passed, replay_until: self.end(), lagging: false })
+        let replay_until = if next < self.end() { self.end() } else { 0 };
+        Some(Cursor { next, passed, replay_until, lagging: false })
+    }
+
+    /// How many events that are held wait behind the cursor.
+    pub fn waiting(&self, cursor: &Cursor, filter: &Filter) -> usize {
+        let numbered = (cursor.next.max(self.first)..).zip(self.held_from(cursor.next));
+        numbered
+            .filter(|(number, entry)| entry.is_for(filter, *number < cursor.replay_until))
+            .count()
     }
 
     /// What comes after the cursor, up to about `most_bytes` of frames (but at least one event), and
@@ -163,7 +180,7 @@ impl Ring {
             }
             let replaying = cursor.next < cursor.replay_until;
             cursor.next += 1;
-            if !filter.matches(&entry.event) || (entry.replaced && !replaying) {
+            if !entry.is_for(filter, replaying) {
                 continue;
             }
             cursor.passed += u64::from(!entry.event.topic().is_state());
@@ -171,6 +188,9 @@ impl Ring {
             batch.events.push(entry.event.clone());
         }
         cursor.lagging &= cursor.next < self.end();
+        if cursor.next >= cursor.replay_until {
+            cursor.replay_until = 0;
+        }
         batch
     }
 

@@ -3,70 +3,132 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio_stream::Stream;
 
-use super::ring::{Batch, Cursor};
+use super::pieces::{Piece, join};
+use super::seats::{End, Full, Seat, Visitor};
 use super::{Filter, Hub, State};
-use crate::event::{Event, EventId, encode_frame};
-
-/// The size of one piece, about: a viewer that is far behind must not hold a copy of the whole ring.
-const MOST_BYTES: usize = 32 << 10;
+use crate::event::{EventId, unix_now};
 
 /// A viewer; leaves the hub when dropped.
+///
+/// As a stream it gives what is to be sent, all that is there in one piece, and ends when the hub
+/// ends it. Whoever writes it tells it when the connection takes no bytes ([`Viewer::poll_blocked`])
+/// and when it does again ([`Viewer::unblocked`]): the hub watches over the time.
 pub struct Viewer {
     hub: Hub,
-    slot: usize,
-    filter: Filter,
-    cursor: Cursor,
+    id: u64,
+    place: usize,
     /// What is sent before anything else.
     greeting: Option<Bytes>,
-    beats: u64,
-    missed: u64,
+    snapshot: Option<Bytes>,
     ended: bool,
+    blocked: bool,
 }
 
 impl Viewer {
-    pub(super) fn new(
+    /// Takes a seat.
+    pub(super) fn enter(
         hub: Hub,
         state: &mut State,
+        visitor: Visitor,
         filter: Filter,
         last: Option<&EventId>,
-    ) -> Viewer {
-        let mut greeting =
-            format!(": takpulse\nretry:{}\n\n", fastrand::u32(1000..3000)).into_bytes();
+    ) -> Result<Viewer, Full> {
+        state.seats.admit(visitor.address)?;
+        let filter = Arc::new(filter);
         let resumed = last.and_then(|id| state.ring.behind(id, &filter));
-        if resumed.is_none() {
-            for event in state.ring.snapshot(&filter) {
-                greeting.extend_from_slice(event.frame());
-            }
-        }
-        Viewer {
-            hub,
-            slot: state.parked.insert(None),
+        let snapshot = match resumed {
+            Some(_) => Piece::default(),
+            None => state.pieces.snapshot(&state.ring, &filter),
+        };
+        let (id, place) = state.seats.take(Seat {
+            id: 0,
+            visitor,
+            since: unix_now(),
+            started: Instant::now(),
             cursor: resumed.unwrap_or_else(|| state.ring.at_end(&filter)),
             filter,
-            greeting: Some(greeting.into()),
+            events: snapshot.events,
+            lost: 0,
             beats: state.beats,
             missed: state.missed,
+            waker: None,
+            waits_for_news: false,
+            blocked_since: None,
+            end: None,
+        });
+        let greeting = format!(": takpulse\nretry:{}\n\n", fastrand::u32(1000..3000));
+        Ok(Viewer {
+            hub,
+            id,
+            place,
+            greeting: Some(greeting.into()),
+            snapshot: Some(snapshot.bytes).filter(|bytes| !bytes.is_empty()),
             ended: false,
-        }
+            blocked: false,
+        })
     }
 
-    /// The next piece of what this viewer has not been given yet; `None` when there is nothing.
-    fn take(&mut self, state: &State) -> Option<Bytes> {
-        let mut batch = state.ring.read(&mut self.cursor, &self.filter, MOST_BYTES);
-        let missed = state.missed - std::mem::replace(&mut self.missed, state.missed);
-        // Nobody knows what the bus lost: whoever may have lost an occurrence is told of all.
-        batch.lost += if self.filter.wants_occurrences() { missed } else { 0 };
-        let beat = std::mem::replace(&mut self.beats, state.beats) != state.beats;
-        let greeting = self.greeting.take();
-        self.ended = state.closed;
-        let farewell = state.closed.then(farewell);
-        let heartbeat = beat.then(|| state.heartbeat.clone());
-        join(greeting.into_iter().chain(frames(batch)).chain(heartbeat).chain(farewell))
+    /// Its number, counted from 1 since the start of the process.
+    pub fn id(&self) -> u64 {
+        self.id
     }
+
+    /// What the stream begins with, for whoever sends it together with something else; the stream
+    /// then goes on behind it.
+    pub fn take_greeting(&mut self) -> Option<Bytes> {
+        self.greeting.take()
+    }
+
+    /// The connection takes no bytes: ready when the hub has given the viewer up for that.
+    pub fn poll_blocked(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.blocked = true;
+        let mut state = self.hub.state();
+        let Some(seat) = state.seats.get_mut(self.place) else { return Poll::Ready(()) };
+        if seat.end.is_some() {
+            return Poll::Ready(());
+        }
+        seat.blocked_since.get_or_insert_with(Instant::now);
+        seat.wait_for_end(cx.waker());
+        Poll::Pending
+    }
+
+    /// The connection has taken bytes.
+    pub fn unblocked(&mut self) {
+        if std::mem::take(&mut self.blocked)
+            && let Some(seat) = self.hub.state().seats.get_mut(self.place)
+        {
+            seat.blocked_since = None;
+        }
+    }
+}
+
+/// What a seat has not been given yet, in one piece of bytes, and whether it was the last.
+fn take(state: &mut State, place: usize) -> (Bytes, bool) {
+    let State { ring, pieces, seats, beats, heartbeat, missed, closed } = state;
+    let Some(seat) = seats.get_mut(place).filter(|seat| seat.end.is_none()) else {
+        return (Bytes::new(), true);
+    };
+    // Nobody knows what the bus lost: whoever may have lost an occurrence is told of all.
+    let newly_missed = *missed - std::mem::replace(&mut seat.missed, *missed);
+    let newly_missed = if seat.filter.wants_occurrences() { newly_missed } else { 0 };
+    let piece = pieces.after(ring, &mut seat.cursor, &seat.filter, newly_missed);
+    seat.events += piece.events;
+    seat.lost += piece.lost;
+    let beat = std::mem::replace(&mut seat.beats, *beats) != *beats;
+    if !beat && !*closed {
+        return (piece.bytes, false);
+    }
+    let heartbeat = beat.then(|| heartbeat.clone());
+    if *closed {
+        seat.end = Some(End::Shutdown);
+    }
+    let farewell = closed.then(farewell);
+    (join([piece.bytes].into_iter().chain(heartbeat).chain(farewell)), *closed)
 }
 
 /// A reconnection delay spread over seconds, so that viewers do not come back all together.
@@ -74,63 +136,64 @@ fn farewell() -> Bytes {
     Bytes::from(format!("retry:{}\n\n", fastrand::u32(500..6000)))
 }
 
-fn frames(batch: Batch) -> impl Iterator<Item = Bytes> {
-    let lagged = (batch.lost > 0).then(|| {
-        encode_frame("lagged", &format!("{{\"lost\":{}}}", batch.lost), None, None).into()
-    });
-    lagged
-        .into_iter()
-        .chain(batch.events.into_iter().map(|event: Arc<Event>| event.frame().clone()))
-}
-
-/// One piece for one write; a single frame is passed on without a copy.
-fn join(mut pieces: impl Iterator<Item = Bytes>) -> Option<Bytes> {
-    let first = pieces.next()?;
-    let Some(second) = pieces.next() else {
-        return Some(first);
-    };
-    let mut joined = BytesMut::from(first);
-    joined.extend_from_slice(&second);
-    pieces.for_each(|piece| joined.extend_from_slice(&piece));
-    Some(joined.freeze())
-}
-
 impl Stream for Viewer {
     type Item = Bytes;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let viewer = self.get_mut();
+        if let Some(first) = viewer.greeting.take().or_else(|| viewer.snapshot.take()) {
+            return Poll::Ready(Some(first));
+        }
         if viewer.ended {
             return Poll::Ready(None);
         }
-        let hub = viewer.hub.clone();
-        let mut state = hub.state();
-        match viewer.take(&state) {
-            Some(bytes) => Poll::Ready(Some(bytes)),
-            None => {
-                state.parked[viewer.slot] = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        let mut state = viewer.hub.state();
+        let (bytes, last) = take(&mut state, viewer.place);
+        viewer.ended = last;
+        if !bytes.is_empty() {
+            return Poll::Ready(Some(bytes));
         }
+        if last {
+            return Poll::Ready(None);
+        }
+        if let Some(seat) = state.seats.get_mut(viewer.place) {
+            seat.wait_for_news(cx.waker());
+        }
+        Poll::Pending
     }
 }
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.hub.leave(self.slot);
+        self.hub.leave(self.place);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+    use std::time::Duration;
+
     use tokio_stream::StreamExt;
 
     use super::*;
-    use crate::event::Topic;
-    use crate::hub::Limits;
+    use crate::event::{Event, Topic};
+    use crate::hub::{Admission, Limits};
 
     fn hub(max_viewers: usize) -> Hub {
-        Hub::new(Limits { events: 8, bytes: 1 << 20 }, max_viewers)
+        let admission = Admission { max_viewers, max_viewers_per_address: 2 };
+        Hub::new(Limits { events: 8, bytes: 1 << 20 }, admission)
+    }
+
+    fn view_from(hub: &Hub, address: &str, last: Option<&str>) -> Result<Viewer, Full> {
+        let address = address.parse().expect("an address");
+        let visitor = Visitor { address, via: None, secure: false, user_agent: None };
+        let last = last.map(|id| EventId::parse(id).expect("an id"));
+        hub.view(visitor, Filter::default(), last.as_ref())
+    }
+
+    fn view(hub: &Hub) -> Viewer {
+        view_from(hub, "192.0.2.1", None).expect("room")
     }
 
     fn event(id: &str, topic: &str) -> Arc<Event> {
@@ -149,15 +212,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_new_viewer_gets_greeting_and_snapshot_in_one_piece_then_what_comes() {
+    async fn a_new_viewer_gets_greeting_and_snapshot_then_what_comes() {
         let hub = hub(9);
         hub.push(event("a", "system_metrics"));
         hub.push(event("b", "note"));
-        let mut viewer = hub.view(Filter::default(), None).expect("room");
-        assert_eq!(
-            piece(&mut viewer).await.expect("open"),
-            ": takpulse\nretry:N\n\nevent:system_metrics\ndata:{}\nid:a\n\n"
-        );
+        let mut viewer = view(&hub);
+        for first in [": takpulse\nretry:N\n\n", "event:system_metrics\ndata:{}\nid:a\n\n"] {
+            assert_eq!(piece(&mut viewer).await.expect("open"), first);
+        }
         hub.push(event("c", "note"));
         assert_eq!(piece(&mut viewer).await.expect("open"), "event:note\ndata:{}\nid:c\n\n");
     }
@@ -166,18 +228,18 @@ mod tests {
     async fn a_viewer_that_comes_back_gets_what_it_missed_and_no_snapshot() {
         let hub = hub(9);
         ["a", "b", "c"].iter().for_each(|id| hub.push(event(id, "note")));
-        let last = EventId::parse("a").expect("an id");
-        let mut viewer = hub.view(Filter::default(), Some(&last)).expect("room");
+        let mut viewer = view_from(&hub, "192.0.2.1", Some("a")).expect("room");
+        piece(&mut viewer).await;
         assert_eq!(
             piece(&mut viewer).await.expect("open"),
-            ": takpulse\nretry:N\n\nevent:note\ndata:{}\nid:b\n\nevent:note\ndata:{}\nid:c\n\n"
+            "event:note\ndata:{}\nid:b\n\nevent:note\ndata:{}\nid:c\n\n"
         );
     }
 
     #[tokio::test]
     async fn what_was_lost_is_said_before_what_follows() {
         let hub = hub(9);
-        let mut viewer = hub.view(Filter::default(), None).expect("room");
+        let mut viewer = view(&hub);
         piece(&mut viewer).await;
         (0..10).for_each(|number| hub.push(event(&number.to_string(), "note")));
         let text = piece(&mut viewer).await.expect("open");
@@ -192,7 +254,7 @@ mod tests {
     #[tokio::test]
     async fn a_heartbeat_is_a_comment_and_a_named_ping() {
         let hub = hub(9);
-        let mut viewer = hub.view(Filter::default(), None).expect("room");
+        let mut viewer = view(&hub);
         piece(&mut viewer).await;
         hub.beat(1700000000.5);
         assert_eq!(
@@ -204,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn closing_gives_the_rest_a_retry_and_the_end() {
         let hub = hub(9);
-        let mut viewer = hub.view(Filter::default(), None).expect("room");
+        let mut viewer = view(&hub);
         piece(&mut viewer).await;
         hub.push(event("a", "note"));
         hub.close();
@@ -216,31 +278,75 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn viewers_are_limited_and_the_watch_follows_them() {
-        let hub = hub(1);
+    async fn viewers_are_limited_in_total_and_by_address_and_the_watch_follows_them() {
+        let hub = hub(3);
         let watched = hub.watched();
         assert!(!*watched.borrow());
-        let viewer = hub.view(Filter::default(), None).expect("room");
+        let (one, two) = (view(&hub), view(&hub));
         assert!(*watched.borrow());
+        let third = view_from(&hub, "192.0.2.1", None).err().expect("one too many from here");
         assert_eq!(
-            hub.view(Filter::default(), None).err(),
-            Some(crate::hub::Full { max_viewers: 1 })
+            third.to_string(),
+            "2 viewers are connected from 192.0.2.1 already, and no more are allowed"
         );
-        drop(viewer);
+        let other = view_from(&hub, "192.0.2.2", None).expect("room for another");
+        let fourth = view_from(&hub, "192.0.2.3", None).err();
+        assert_eq!(fourth, Some(Full::Everywhere { max_viewers: 3 }));
+        drop((one, other));
+        view_from(&hub, "192.0.2.1", None).expect("room again");
+        drop(two);
         assert_eq!((hub.viewers(), *watched.borrow()), (0, false));
     }
 
     #[tokio::test]
     async fn a_waiting_viewer_is_woken() {
         let hub = hub(9);
-        let mut viewer = hub.view(Filter::default(), None).expect("room");
+        let mut viewer = view(&hub);
         piece(&mut viewer).await;
         let waiting = tokio::spawn(async move { piece(&mut viewer).await });
-        while hub.state().parked.iter().all(|(_, slot)| slot.is_none()) {
+        while hub.state().seats.iter().all(|seat| !seat.waits_for_news) {
             tokio::task::yield_now().await;
         }
         hub.push(event("a", "note"));
         let text = waiting.await.expect("no panic").expect("open");
         assert!(text.ends_with("id:a\n\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_takes_no_bytes_is_given_up_and_one_that_does_is_not() {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let hub = hub(9);
+        let (mut slow, mut stuck) = (view(&hub), view(&hub));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(slow.poll_blocked(&mut cx).is_pending());
+        assert!(stuck.poll_blocked(&mut cx).is_pending());
+        let later = Instant::now() + PATIENCE;
+        slow.unblocked();
+        assert!(slow.poll_blocked(&mut cx).is_pending(), "counted anew");
+        hub.end_stalled(later - Duration::from_secs(1), PATIENCE);
+        assert!(stuck.poll_blocked(&mut cx).is_pending(), "not yet");
+        hub.end_stalled(later, PATIENCE);
+        assert!(stuck.poll_blocked(&mut cx).is_ready());
+        assert_eq!(stuck.next().await.map(|_greeting| stuck.ended), Some(false));
+        assert_eq!(stuck.next().await, None);
+        assert!(slow.poll_blocked(&mut cx).is_pending());
+    }
+
+    #[tokio::test]
+    async fn who_watches_is_seen_with_what_it_got_and_what_waits() {
+        let hub = hub(9);
+        hub.push(event("a", "system_metrics"));
+        let (mut reading, behind) = (view(&hub), view(&hub));
+        ["b", "c", "d"].iter().for_each(|id| hub.push(event(id, "system_metrics")));
+        hub.push(event("e", "note"));
+        for _ in 0..3 {
+            piece(&mut reading).await;
+        }
+        let counts: Vec<_> =
+            hub.seen().iter().map(|seen| (seen.id, seen.events_sent, seen.behind)).collect();
+        // The snapshot and, after it, the newest state and the note.
+        assert_eq!(counts, [(1, 3, 0), (2, 1, 2)]);
+        drop((reading, behind));
+        assert!(hub.seen().is_empty());
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use takpulse::bus::{Bus, MemoryBus};
 use takpulse::event::{Event, EventId, Topic};
 use takpulse::http::{self, Site};
-use takpulse::hub::{Hub, Limits};
+use takpulse::hub::{Admission, Hub, Limits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,8 @@ pub struct LocalSite {
 impl LocalSite {
     /// Starts it with a ring of this size. It waits for `system_metrics` to be ready.
     pub fn start(limits: Limits) -> LocalSite {
-        let hub = Hub::new(limits, 10_000);
+        let hub =
+            Hub::new(limits, Admission { max_viewers: 10_000, max_viewers_per_address: 10_000 });
         let shutdown = CancellationToken::new();
         let (tell, told) = mpsc::channel();
         let (serving, stop) = (hub.clone(), shutdown.clone());

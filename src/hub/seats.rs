@@ -1,0 +1,244 @@
+//! Who is watching: one seat a viewer, limited in total and by address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::filter::Filter;
+use super::ring::Cursor;
+
+/// Where a viewer comes from.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The viewer's own address.
+    pub address: IpAddr,
+    /// The trusted proxy that vouches for that address.
+    pub via: Option<IpAddr>,
+    /// Whether it came over HTTPS, as far as is known here.
+    pub secure: bool,
+    /// What it calls itself, shortened.
+    pub user_agent: Option<Box<str>>,
+}
+
+/// How many viewers there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Admission {
+    /// In total.
+    pub max_viewers: usize,
+    /// From one address; from one /64 network, which is what one IPv6 user has.
+    pub max_viewers_per_address: usize,
+}
+
+/// A limit of viewers is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// The total.
+    #[error("{max_viewers} viewers are connected already, and no more are allowed")]
+    Everywhere {
+        /// The limit.
+        max_viewers: usize,
+    },
+    /// That of one address.
+    #[error(
+        "{max_viewers_per_address} viewers are connected from {address} already, and no more are allowed"
+    )]
+    Address {
+        /// The address.
+        address: IpAddr,
+        /// The limit.
+        max_viewers_per_address: usize,
+    },
+}
+
+/// Why a stream has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The viewer has gone, or its connection is broken.
+    Closed,
+    /// It took no bytes for too long.
+    Stalled,
+    /// takpulse ends.
+    Shutdown,
+}
+
+impl End {
+    /// The word for the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            End::Closed => "closed",
+            End::Stalled => "stalled",
+            End::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// One viewer.
+pub struct Seat {
+    /// Counted from 1, never given twice.
+    pub id: u64,
+    pub visitor: Visitor,
+    /// Since when, in Unix seconds and on the monotonic clock.
+    pub since: f64,
+    pub started: Instant,
+    pub filter: Arc<Filter>,
+    pub cursor: Cursor,
+    /// Events that its connection was given, and occurrences that it lost.
+    pub events: u64,
+    pub lost: u64,
+    /// The last heartbeat that it was given, and the bus's losses that it was told of.
+    pub beats: u64,
+    pub missed: u64,
+    /// Its task.
+    pub waker: Option<Waker>,
+    pub waits_for_news: bool,
+    /// Since when its connection takes no bytes.
+    pub blocked_since: Option<Instant>,
+    /// The hub has ended it.
+    pub end: Option<End>,
+}
+
+impl Seat {
+    /// Wakes its task, if it waits for something to be sent.
+    pub fn wake(&mut self) {
+        if std::mem::take(&mut self.waits_for_news)
+            && let Some(waker) = &self.waker
+        {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Wakes this task at the next change.
+    pub fn wait_for_news(&mut self, waker: &Waker) {
+        self.waits_for_news = true;
+        self.wait_for_end(waker);
+    }
+
+    /// Wakes this task when the hub ends the viewer; what comes meanwhile is of no use to it.
+    pub fn wait_for_end(&mut self, waker: &Waker) {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            None => self.waker = Some(waker.clone()),
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.end = Some(End::Stalled);
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// All viewers.
+pub struct Seats {
+    admission: Admission,
+    seats: Slab<Seat>,
+    /// How many come from each network.
+    from: HashMap<IpAddr, usize>,
+    /// How many there ever were.
+    given: u64,
+}
+
+impl Seats {
+    /// None yet.
+    pub fn new(admission: Admission) -> Seats {
+        Seats { admission, seats: Slab::new(), from: HashMap::new(), given: 0 }
+    }
+
+    /// How many viewers there are.
+    pub fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    /// Whether one more may come from here.
+    pub fn admit(&self, address: IpAddr) -> Result<(), Full> {
+        let Admission { max_viewers, max_viewers_per_address } = self.admission;
+        if self.seats.len() >= max_viewers {
+            return Err(Full::Everywhere { max_viewers });
+        }
+        let same = self.from.get(&network(address)).copied().unwrap_or_default();
+        if same >= max_viewers_per_address {
+            return Err(Full::Address { address, max_viewers_per_address });
+        }
+        Ok(())
+    }
+
+    /// Seats a viewer, whose `id` is filled in; returns it and the place.
+    pub fn take(&mut self, mut seat: Seat) -> (u64, usize) {
+        self.given += 1;
+        seat.id = self.given;
+        *self.from.entry(network(seat.visitor.address)).or_default() += 1;
+        (self.given, self.seats.insert(seat))
+    }
+
+    /// Empties a place.
+    pub fn leave(&mut self, place: usize) -> Option<Seat> {
+        let seat = self.seats.try_remove(place)?;
+        let network = network(seat.visitor.address);
+        if let Some(count) = self.from.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                self.from.remove(&network);
+            }
+        }
+        Some(seat)
+    }
+
+    /// The viewer at a place.
+    pub fn get_mut(&mut self, place: usize) -> Option<&mut Seat> {
+        self.seats.get_mut(place)
+    }
+
+    /// Every viewer.
+    pub fn iter(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter().map(|(_, seat)| seat)
+    }
+
+    /// Wakes everybody.
+    pub fn wake_all(&mut self) {
+        self.seats.iter_mut().for_each(|(_, seat)| seat.wake());
+    }
+
+    /// Ends those whose connection has taken no bytes for this long.
+    pub fn end_stalled(&mut self, now: Instant, patience: Duration) {
+        for (_, seat) in &mut self.seats {
+            let stalled = seat
+                .blocked_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= patience);
+            if stalled {
+                seat.give_up();
+            }
+        }
+    }
+}
+
+/// What counts as one address: an IPv6 user has a whole /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_user_counts_by_network() {
+        for (one, other, same) in [
+            ("192.0.2.1", "192.0.2.1", true),
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::ffff:1:2:3", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+        ] {
+            let [one, other] = [one, other].map(|text| network(text.parse().expect("an address")));
+            assert_eq!(one == other, same, "{one} {other}");
+        }
+    }
+}
