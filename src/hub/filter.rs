@@ -5,7 +5,7 @@ use std::fmt;
 use crate::event::{DEFAULT_CHANNEL, Event, Topic};
 
 /// A viewer's choice; everything on the default channel unless it says otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// These topics only.
     pub topics: Option<Vec<Topic>>,

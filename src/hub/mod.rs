@@ -140,7 +140,7 @@ impl Hub {
 
     /// Gives up the viewers whose connection has taken no bytes for this long.
     pub fn end_stalled(&self, now: Instant, patience: Duration) {
-        self.state().seats.end_stalled(now, patience);
+        self.state().seats.tidy(now, patience);
     }
 
     /// A new viewer: it gets what it missed since `last`, or the snapshot where that is not known,
@@ -181,9 +181,9 @@ impl Hub {
             .seats
             .iter()
             .map(|seat| Seen {
-                id: seat.id,
-                visitor: seat.visitor.clone(),
-                since: seat.since,
+                id: seat.who.id,
+                visitor: seat.who.visitor.clone(),
+                since: seat.who.since,
                 filter: seat.filter.clone(),
                 events_sent: seat.events,
                 lost: seat.lost,
@@ -216,10 +216,10 @@ impl Hub {
         let Some(seat) = seat else { return };
         let reason = if closed { End::Shutdown } else { seat.end.unwrap_or(End::Closed) };
         info!(
-            viewer = seat.id,
-            address = %seat.visitor.address,
+            viewer = seat.who.id,
+            address = %seat.who.visitor.address,
             reason = reason.as_str(),
-            seconds = seat.started.elapsed().as_secs(),
+            seconds = seat.who.started.elapsed().as_secs(),
             events = seat.events,
             lost = seat.lost,
             "a viewer has disconnected"

@@ -1,6 +1,6 @@
 //! Who is watching: one seat a viewer, limited in total and by address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::task::Waker;
@@ -76,14 +76,9 @@ impl End {
     }
 }
 
-/// One viewer.
+/// One viewer. What is touched for each event stands together; the rest is behind `who`.
 pub struct Seat {
-    /// Counted from 1, never given twice.
-    pub id: u64,
-    pub visitor: Visitor,
-    /// Since when, in Unix seconds and on the monotonic clock.
-    pub since: f64,
-    pub started: Instant,
+    pub who: Box<Who>,
     pub filter: Arc<Filter>,
     pub cursor: Cursor,
     /// Events that its connection was given, and occurrences that it lost.
@@ -99,6 +94,16 @@ pub struct Seat {
     pub blocked_since: Option<Instant>,
     /// The hub has ended it.
     pub end: Option<End>,
+}
+
+/// Who sits there.
+pub struct Who {
+    /// Counted from 1, never given twice.
+    pub id: u64,
+    pub visitor: Visitor,
+    /// Since when, in Unix seconds and on the monotonic clock.
+    pub since: f64,
+    pub started: Instant,
 }
 
 impl Seat {
@@ -137,6 +142,8 @@ impl Seat {
 pub struct Seats {
     admission: Admission,
     seats: Slab<Seat>,
+    /// The filters in use, each once: viewers that asked for the same are told by its address.
+    filters: HashSet<Arc<Filter>>,
     /// How many come from each network.
     from: HashMap<IpAddr, usize>,
     /// How many there ever were.
@@ -146,7 +153,13 @@ pub struct Seats {
 impl Seats {
     /// None yet.
     pub fn new(admission: Admission) -> Seats {
-        Seats { admission, seats: Slab::new(), from: HashMap::new(), given: 0 }
+        Seats {
+            admission,
+            seats: Slab::new(),
+            filters: HashSet::new(),
+            from: HashMap::new(),
+            given: 0,
+        }
     }
 
     /// How many viewers there are.
@@ -167,18 +180,32 @@ impl Seats {
         Ok(())
     }
 
-    /// Seats a viewer, whose `id` is filled in; returns it and the place.
-    pub fn take(&mut self, mut seat: Seat) -> (u64, usize) {
+    /// The one copy of this filter.
+    pub fn share(&mut self, filter: Filter) -> Arc<Filter> {
+        if let Some(known) = self.filters.get(&filter) {
+            return known.clone();
+        }
+        let filter = Arc::new(filter);
+        self.filters.insert(filter.clone());
+        filter
+    }
+
+    /// A number for the next viewer, counted from 1.
+    pub fn next_id(&mut self) -> u64 {
         self.given += 1;
-        seat.id = self.given;
-        *self.from.entry(network(seat.visitor.address)).or_default() += 1;
-        (self.given, self.seats.insert(seat))
+        self.given
+    }
+
+    /// Seats a viewer; returns the place.
+    pub fn take(&mut self, seat: Seat) -> usize {
+        *self.from.entry(network(seat.who.visitor.address)).or_default() += 1;
+        self.seats.insert(seat)
     }
 
     /// Empties a place.
     pub fn leave(&mut self, place: usize) -> Option<Seat> {
         let seat = self.seats.try_remove(place)?;
-        let network = network(seat.visitor.address);
+        let network = network(seat.who.visitor.address);
         if let Some(count) = self.from.get_mut(&network) {
             *count -= 1;
             if *count == 0 {
@@ -203,8 +230,10 @@ impl Seats {
         self.seats.iter_mut().for_each(|(_, seat)| seat.wake());
     }
 
-    /// Ends those whose connection has taken no bytes for this long.
-    pub fn end_stalled(&mut self, now: Instant, patience: Duration) {
+    /// Ends those whose connection has taken no bytes for this long, and forgets filters that nobody
+    /// uses any more.
+    pub fn tidy(&mut self, now: Instant, patience: Duration) {
+        self.filters.retain(|filter| Arc::strong_count(filter) > 1);
         for (_, seat) in &mut self.seats {
             let stalled = seat
                 .blocked_since

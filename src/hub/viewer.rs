@@ -1,7 +1,6 @@
 //! One viewer's stream of bytes: greeting, snapshot or replay, then live.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use tokio_stream::Stream;
 
 use super::pieces::{Piece, join};
-use super::seats::{End, Full, Seat, Visitor};
+use super::seats::{End, Full, Seat, Visitor, Who};
 use super::{Filter, Hub, State};
 use crate::event::{EventId, unix_now};
 
@@ -39,17 +38,16 @@ impl Viewer {
         last: Option<&EventId>,
     ) -> Result<Viewer, Full> {
         state.seats.admit(visitor.address)?;
-        let filter = Arc::new(filter);
+        let filter = state.seats.share(filter);
         let resumed = last.and_then(|id| state.ring.behind(id, &filter));
         let snapshot = match resumed {
             Some(_) => Piece::default(),
             None => state.pieces.snapshot(&state.ring, &filter),
         };
-        let (id, place) = state.seats.take(Seat {
-            id: 0,
-            visitor,
-            since: unix_now(),
-            started: Instant::now(),
+        let id = state.seats.next_id();
+        let who = Who { id, visitor, since: unix_now(), started: Instant::now() };
+        let place = state.seats.take(Seat {
+            who: Box::new(who),
             cursor: resumed.unwrap_or_else(|| state.ring.at_end(&filter)),
             filter,
             events: snapshot.events,
@@ -171,6 +169,7 @@ impl Drop for Viewer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::task::Waker;
     use std::time::Duration;
 
