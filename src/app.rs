@@ -48,9 +48,9 @@ pub fn run(config: Config) -> Result<(), StartError> {
     telemetry::start(config.log);
     block_on(async {
         let app = App::bind(config).await?;
-        let (version, address) = (env!("CARGO_PKG_VERSION"), app.address());
+        let (version, url) = (env!("CARGO_PKG_VERSION"), app.url());
         // Whoever started it may not listen; the dashboard is served all the same.
-        let _unheard = writeln!(io::stdout(), "takpulse {version} is running: http://{address}/");
+        let _unheard = writeln!(io::stdout(), "takpulse {version} is running: {url}");
         let ending = CancellationToken::new();
         tokio::spawn(shutdown::cancel_when_requested(ending.clone()));
         app.run(ending).await;
@@ -105,6 +105,11 @@ impl App {
         self.listener.local_addr().unwrap_or(self.config.http.listen)
     }
 
+    /// Where the dashboard is, for a browser on this machine.
+    fn url(&self) -> String {
+        format!("http://{}{}", self.address(), self.config.http.base_path)
+    }
+
     /// Runs until shutdown, and then until viewers and collectors have ended.
     pub async fn run(self, shutdown: CancellationToken) {
         let App { config, listener, bus } = self;
@@ -140,7 +145,8 @@ impl App {
         let site = Site { hub: hub.clone(), bus, collected: collectors.topics.clone() };
         let routes = http::routes(Arc::new(site));
         let closing = close_at(shutdown.clone(), hub);
-        let serving = http::serve(listener, routes, limits_of(&config.http), shutdown);
+        let (entrance, limits) = (entrance_of(&config.http), limits_of(&config.http));
+        let serving = http::serve(listener, routes, entrance, limits, shutdown);
         tokio::join!(serving, closing, collectors.watch());
         info!("takpulse has ended");
     }
@@ -178,6 +184,13 @@ fn limits_of(config: &HttpConfig) -> http::Limits {
         connections: config.max_connections,
         header_timeout: config.header_timeout,
         write_timeout: config.write_timeout,
+    }
+}
+
+fn entrance_of(config: &HttpConfig) -> http::Entrance {
+    http::Entrance {
+        base_path: http::BasePath::new(&config.base_path),
+        trusted: http::Trusted::new(config.trusted_proxies.clone()),
     }
 }
 

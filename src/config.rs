@@ -10,10 +10,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tracing::Level;
 
 mod fault;
 mod layers;
+mod proxy;
 mod reader;
 mod values;
 
@@ -21,6 +23,7 @@ pub use fault::{Fault, Faults};
 pub use layers::{Overrides, Setting};
 
 use layers::Layers;
+use proxy::{base_path, networks};
 use reader::{Faulted, Section};
 use values::{
     bytes, count, docker_host, duration, flag, listen_address, log_format, log_level, memory_only,
@@ -58,6 +61,10 @@ pub struct Config {
 pub struct HttpConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where a proxy shows takpulse; begins and ends with `/`.
+    pub base_path: String,
+    /// The proxies whose word about their clients counts; empty: nobody's.
+    pub trusted_proxies: Vec<IpNet>,
     /// Connections at a time.
     pub max_connections: usize,
     /// Open streams at a time.
@@ -238,6 +245,8 @@ impl Config {
 impl HttpConfig {
     fn read(section: &mut Section<'_>) -> Result<HttpConfig, Faulted> {
         let listen = section.required("listen", listen_address);
+        let base_path = section.required("base_path", base_path);
+        let trusted_proxies = section.required("trusted_proxies", networks);
         let max_connections = section.required("max_connections", count(1, 1_000_000));
         let max_viewers = section.required("max_viewers", count(1, 1_000_000));
         let per_address = section.required("max_viewers_per_address", count(1, 1_000_000));
@@ -245,6 +254,8 @@ impl HttpConfig {
         let write_timeout = section.required("write_timeout", duration(1, 3600));
         Ok(HttpConfig {
             listen: listen?,
+            base_path: base_path?,
+            trusted_proxies: trusted_proxies?,
             max_connections: max_connections?,
             max_viewers: max_viewers?,
             max_viewers_per_address: per_address?,

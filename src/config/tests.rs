@@ -76,6 +76,8 @@ nod = \"a\"
 node = \"two words\"
 [http]
 listen = \"localhost\"
+base_path = \"/ops/../takpulse\"
+trusted_proxies = [\"127.0.0.1\", \"proxy\"]
 max_viewers = 0
 [collect.system]
 interval = 5

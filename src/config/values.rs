@@ -52,7 +52,7 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn quoted(value: &Value) -> Option<&str> {
+pub(super) fn quoted(value: &Value) -> Option<&str> {
     value.as_str()
 }
 

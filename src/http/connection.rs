@@ -31,7 +31,7 @@ use super::stream;
 use super::worded::Worded;
 use super::writer::Writer;
 
-/// The far end of a connection, put into every request.
+/// The far end of a connection, put into every request; its entrance says whom it stands for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 

@@ -18,7 +18,10 @@ use crate::hub::Hub;
 
 mod api;
 mod assets;
+mod base_path;
+mod client;
 mod connection;
+mod entrance;
 mod handover;
 mod reject;
 mod serve;
@@ -26,6 +29,9 @@ mod stream;
 mod worded;
 mod writer;
 
+pub use base_path::BasePath;
+pub use client::Trusted;
+pub use entrance::Entrance;
 pub use serve::{Limits, serve};
 
 use reject::ApiError;

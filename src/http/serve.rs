@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 use warp::reply::Response;
 
 use super::connection::{Connection, part};
+use super::entrance::Entrance;
 use super::reject::ApiError;
 
 /// What a client may take.
@@ -37,9 +38,14 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// After accept failed (no file descriptor left, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves `routes` until shutdown, and then until the connections have ended.
-pub async fn serve<F>(listener: TcpListener, routes: F, limits: Limits, shutdown: CancellationToken)
-where
+/// Serves `routes` behind `entrance` until shutdown, and then until the connections have ended.
+pub async fn serve<F>(
+    listener: TcpListener,
+    routes: F,
+    entrance: Entrance,
+    limits: Limits,
+    shutdown: CancellationToken,
+) where
     F: warp::Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     F::Future: Send,
 {
@@ -47,7 +53,7 @@ where
     let permits = Arc::new(Semaphore::new(limits.connections));
     let refusals = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
-    let service = Arc::new(TowerToHyperService::new(warp::service(routes)));
+    let service = Arc::new(entrance.before(TowerToHyperService::new(warp::service(routes))));
     let accept = async {
         let mut failing = false;
         loop {

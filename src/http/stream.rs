@@ -1,7 +1,7 @@
 //! `GET /stream`: Server-Sent Events.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use warp::Filter as _;
@@ -9,7 +9,7 @@ use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, USER_AGENT};
 use warp::http::{HeaderMap, HeaderValue, Method};
 use warp::reply::{Reply, Response};
 
-use super::connection::Peer;
+use super::client::Client;
 use super::reject::ApiError;
 use crate::event::{DEFAULT_CHANNEL, EventId, Topic};
 use crate::hub::{Filter, Hub, Viewer, Visitor};
@@ -32,7 +32,7 @@ pub(super) struct Request {
     method: Method,
     query: String,
     headers: HeaderMap,
-    peer: Option<Peer>,
+    client: Option<Client>,
 }
 
 /// The viewer in a response: the connection takes it out, and writes it. Extensions must be `Clone`,
@@ -52,8 +52,8 @@ pub(super) fn request()
     warp::method()
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<Peer>())
-        .map(|method, query, headers, peer| Request { method, query, headers, peer })
+        .and(warp::ext::optional::<Client>())
+        .map(|method, query, headers, client| Request { method, query, headers, client })
 }
 
 /// Opens the stream: the response carries the viewer, and `HEAD` gets what stands above it.
@@ -78,8 +78,9 @@ pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
 }
 
 fn visitor(request: &Request) -> Visitor {
-    let address = request.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    Visitor { address, via: None, secure: false, user_agent: user_agent(&request.headers) }
+    let unknown = Client { address: Ipv4Addr::UNSPECIFIED.into(), via: None, secure: false };
+    let Client { address, via, secure } = request.client.unwrap_or(unknown);
+    Visitor { address, via, secure, user_agent: user_agent(&request.headers) }
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<Box<str>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use takpulse::bus::{Bus, MemoryBus};
 use takpulse::event::{Event, EventId, Topic};
-use takpulse::http::{self, Site};
+use takpulse::http::{self, BasePath, Entrance, Site, Trusted};
 use takpulse::hub::{Admission, Hub, Limits};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,13 @@ pub struct LocalSite {
 impl LocalSite {
     /// Starts it with a ring of this size. It waits for `system_metrics` to be ready.
     pub fn start(limits: Limits) -> LocalSite {
+        LocalSite::start_below("/", limits)
+    }
+
+    /// As [`LocalSite::start`], below a base path.
+    pub fn start_below(base_path: &str, limits: Limits) -> LocalSite {
+        let entrance =
+            Entrance { base_path: BasePath::new(base_path), trusted: Trusted::default() };
         let hub =
             Hub::new(limits, Admission { max_viewers: 10_000, max_viewers_per_address: 10_000 });
         let shutdown = CancellationToken::new();
@@ -48,7 +55,7 @@ impl LocalSite {
                     header_timeout: Duration::from_secs(10),
                     write_timeout: Duration::from_secs(3600),
                 };
-                http::serve(listener, routes, limits, stop).await;
+                http::serve(listener, routes, entrance, limits, stop).await;
             });
         });
         let address = told.recv().expect("it listens");

@@ -96,9 +96,13 @@ pub struct Stream {
 impl Stream {
     /// Opens `/stream` with this query and these header lines, each ended by CRLF.
     pub fn open(address: SocketAddr, query: &str, headers: &str) -> Stream {
-        let mut socket = connect(address);
+        Stream::open_at(connect(address), &format!("/stream{query}"), headers)
+    }
+
+    /// As [`Stream::open`], at this path with its query, on this connection.
+    pub fn open_at(mut socket: TcpStream, target: &str, headers: &str) -> Stream {
         // HTTP/1.0 gets the frames as they are, without chunks around them.
-        let request = format!("GET /stream{query} HTTP/1.0\r\nHost: takpulse\r\n{headers}\r\n");
+        let request = format!("GET {target} HTTP/1.0\r\nHost: takpulse\r\n{headers}\r\n");
         socket.write_all(request.as_bytes()).expect("the request is sent");
         let mut reader = BufReader::new(socket);
         let mut head = String::new();
