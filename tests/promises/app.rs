@@ -33,6 +33,7 @@ fn untouched(mut command: Command) -> Command {
 pub struct App {
     child: Child,
     address: SocketAddr,
+    said: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
     dir: tempfile::TempDir,
 }
@@ -71,7 +72,7 @@ impl App {
         let said = Arc::new(Mutex::new(String::new()));
         gather(child.stdout.take().expect("stdout is piped"), said.clone());
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut app = App { child, address: nowhere, log, dir };
+        let mut app = App { child, address: nowhere, said: said.clone(), log, dir };
         app.address = wait_for("takpulse to print its URL", || {
             assert!(app.is_running(), "takpulse has ended: {}", app.log());
             let said = said.lock().expect("not poisoned");
@@ -93,6 +94,11 @@ impl App {
     /// The directory it runs in.
     pub fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// What it has printed so far.
+    pub fn said(&self) -> String {
+        self.said.lock().expect("not poisoned").clone()
     }
 
     /// What it has logged so far.

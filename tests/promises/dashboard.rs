@@ -9,7 +9,7 @@ use crate::browser::Browser;
 
 /// A TAK server that is not there, and an engine that is not there: states that don't depend on what
 /// else runs on the machine.
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
     [collect.docker]
     host = "unix:///nonexistent/docker.sock"
 
@@ -34,7 +34,7 @@ fn origin(app: &App) -> String {
 }
 
 /// Waits until all panels show a reading.
-fn wait_for_panels(browser: &Browser) {
+pub fn wait_for_panels(browser: &Browser) {
     for panel in ["tak", "host", "containers"] {
         wait_for(&format!("a reading in the panel {panel}"), || {
             let state = browser.ask(&format!("document.getElementById('{panel}').dataset.state"));
@@ -44,7 +44,7 @@ fn wait_for_panels(browser: &Browser) {
 }
 
 /// No error on the console, no violation of the policy, and no request to any other place.
-fn check_clean(browser: &Browser, origin: &str) {
+pub fn check_clean(browser: &Browser, origin: &str) {
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "the console says: {complaints:#?}");
     let requests = browser.requests();

@@ -8,6 +8,7 @@
 mod app;
 mod browser;
 mod engine;
+mod proxies;
 mod site;
 mod taky;
 mod wire;
@@ -22,5 +23,6 @@ mod docker;
 mod house;
 mod lifecycle;
 mod one_file;
+mod proxy;
 mod stream;
 mod tak;
