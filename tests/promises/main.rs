@@ -16,6 +16,7 @@ mod world;
 
 // Promises.
 mod bad_input;
+mod benchmark;
 mod bus;
 mod configuration;
 mod dashboard;

@@ -1,0 +1,173 @@
+//! `cargo bench --bench fanout --target x86_64-unknown-linux-musl`: takpulse's fan-out of events beside
+//! the least that a broadcaster can do, and beside nchan where it is installed.
+//!
+//! It passes no judgement: it prints a table to read and to paste. Trust the ratios, not the figures,
+//! and neither where the noise is not near 0. What is measured is told in [`scenario`]; how, in
+//! [`session`] (publishing) and [`tally`] (what counts).
+//!
+//! What is measured is not the `takpulse` binary itself: that has no way to publish from outside yet.
+//! This executable starts itself again as the server: the same library's `App`, configured from a file
+//! and run on the same runtime, compiled with the same profile (`bench` is `release`) and, for the musl
+//! target, with the allocator that is shipped. What differs is that events come from the driver over a
+//! connection and are published on the bus in the place of the collectors, which are off, and that
+//! tokio has the features that the tests ask for.
+//!
+//! The servers take turns, in each round in another order, each in a new process; the figure is the
+//! median of the rounds, and the least and greatest stand behind it.
+
+mod arguments;
+mod clock;
+mod control;
+mod cores;
+mod decode;
+mod figures;
+mod meter;
+mod nchan;
+mod procfs;
+mod raw;
+mod readers;
+mod scenario;
+mod server;
+mod session;
+mod table;
+mod takpulse;
+mod tally;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use arguments::{Arguments, Task};
+use cores::Cores;
+use scenario::Scenario;
+use server::Kind;
+use table::Table;
+
+/// Whatever went wrong: it is said and ends the run.
+type Wrong = Box<dyn std::error::Error>;
+/// How something ended that has nothing to hand over.
+type Outcome = Result<(), Wrong>;
+
+/// No run is started after so long.
+const LIMIT: Duration = Duration::from_secs(8 * 60);
+/// Files that a process has beside its connections, generously.
+const OTHER_FILES: u64 = 100;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::read() {
+        Task::ServeRaw { control } => raw::serve(control),
+        Task::ServeTakpulse { control, config } => takpulse::serve(control, &config),
+        Task::Explain => {
+            println!("a benchmark; run it with: cargo bench --bench fanout");
+            Ok(())
+        }
+        Task::Measure(arguments) => measure(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("fanout: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(arguments: &Arguments) -> Outcome {
+    let cores = Cores::look()?;
+    let files = raise_file_limit()?;
+    let mut kinds = vec![Kind::Raw, Kind::Takpulse];
+    if nchan::is_installed() {
+        kinds.push(Kind::Nchan);
+    }
+    let mut table = Table::new(&kinds);
+    if !nchan::is_installed() {
+        let how = "apt-get install --no-install-recommends nginx libnginx-mod-nchan";
+        table.note(format!("nchan is not installed, and is left out ({how})"));
+    }
+    let scenarios = chosen(arguments, files, &mut table);
+    // The driver goes to its own core.
+    cores.on_servers_core(|| Ok(()))?;
+    println!("{}", header(arguments, cores));
+    run(arguments, &scenarios, &kinds, cores, &mut table);
+    println!("{}", table.render());
+    Ok(())
+}
+
+/// Every round of every scenario with every server.
+fn run(
+    arguments: &Arguments,
+    scenarios: &[Scenario],
+    kinds: &[Kind],
+    cores: Cores,
+    table: &mut Table,
+) {
+    let started = Instant::now();
+    for round in 0..arguments.rounds() {
+        for scenario in scenarios {
+            for turn in 0..kinds.len() {
+                let kind = kinds[(turn + round) % kinds.len()];
+                if !scenario.is_for(kind) {
+                    continue;
+                }
+                if started.elapsed() > LIMIT {
+                    table.note(format!("ended in round {} after {LIMIT:?}", round + 1));
+                    return;
+                }
+                let name = scenario.name();
+                eprintln!("fanout: round {}, {name}: {}", round + 1, kind.name());
+                match scenario.run(kind, cores, arguments.scale()) {
+                    Ok(figures) => table.add(&name, kind, figures),
+                    Err(why) => {
+                        let round = round + 1;
+                        table
+                            .note(format!("{name}, {}, round {round}: FAILED: {why}", kind.name()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The scenarios that were asked for and that the limit of open files allows.
+fn chosen(arguments: &Arguments, files: u64, table: &mut Table) -> Vec<Scenario> {
+    let mut chosen = Vec::new();
+    for scenario in scenario::ALL {
+        if !arguments.wants(&scenario.name()) {
+            continue;
+        }
+        let needed = scenario.connections() as u64 + OTHER_FILES;
+        if needed > files {
+            table.note(format!(
+                "SKIPPED {}: it needs {needed} open files, and {files} are allowed (ulimit -Hn)",
+                scenario.name()
+            ));
+        } else {
+            chosen.push(scenario);
+        }
+    }
+    chosen
+}
+
+/// Raises the soft limit of open files, which servers inherit, to the hard one.
+fn raise_file_limit() -> std::io::Result<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
+fn header(arguments: &Arguments, cores: Cores) -> String {
+    let system = rustix::system::uname();
+    let profile = if cfg!(debug_assertions) { "DEBUG: means nothing" } else { "optimised" };
+    let libc =
+        if cfg!(target_env = "musl") { "musl, as shipped" } else { "not musl: not as shipped" };
+    format!(
+        "fanout: {} cores ({}); {} {} {}; {profile}; {libc}; frames of about {} bytes; rounds: {}\n",
+        cores.count,
+        cores.describe(),
+        system.sysname().to_string_lossy(),
+        system.release().to_string_lossy(),
+        system.machine().to_string_lossy(),
+        scenario::frame_bytes(),
+        arguments.rounds(),
+    )
+}

@@ -1,0 +1,268 @@
+//! What is measured: each scenario runs one server from its start to its end.
+
+use std::io;
+
+use super::clock::{self, MILLISECOND};
+use super::cores::Cores;
+use super::decode::Stamp;
+use super::meter::Usage;
+use super::procfs;
+use super::readers::Role;
+use super::server::Kind;
+use super::session::{Pace, Session};
+use super::table::Figure;
+
+/// Before anything is measured.
+const WARM_UP_SECONDS: f64 = 0.5;
+/// Events that are not yet delivered to everybody, at most, when saturated.
+const WINDOW: usize = 64;
+/// Of the events beside stalled viewers, so that the kernel's buffers are soon full.
+const BIG_DATA_BYTES: usize = 4 << 10;
+/// As much as takpulse's own snapshot has.
+const STATE_BYTES: usize = 6 << 10;
+/// The storm's consequences are looked at for at least so long.
+const STORM_SECONDS: f64 = 0.5;
+/// A storm that takes longer has failed.
+const STORM_LIMIT_SECONDS: f64 = 20.0;
+const RATE: u64 = 50;
+
+/// One thing that is measured.
+#[derive(Clone, Copy, Debug)]
+pub enum Scenario {
+    /// So many events a second to so many viewers.
+    Steady { viewers: usize, rate: u64 },
+    /// As fast as they are delivered.
+    Saturated { viewers: usize },
+    /// Memory of so many viewers.
+    Idle { viewers: usize },
+    /// So many readers beside as many that never read.
+    Stalled { viewers: usize },
+    /// So many come at once, beside as many that are there.
+    Storm { viewers: usize },
+}
+
+use Scenario::{Idle, Saturated, Stalled, Steady, Storm};
+
+/// All of them, in the table's order.
+pub const ALL: [Scenario; 10] = [
+    Steady { viewers: 100, rate: RATE },
+    Steady { viewers: 1_000, rate: RATE },
+    Steady { viewers: 10_000, rate: 5 },
+    Saturated { viewers: 100 },
+    Saturated { viewers: 1_000 },
+    Saturated { viewers: 10_000 },
+    Idle { viewers: 1_000 },
+    Idle { viewers: 10_000 },
+    Stalled { viewers: 500 },
+    Storm { viewers: 1_000 },
+];
+
+impl Scenario {
+    /// What it is called, and chosen by.
+    pub fn name(self) -> String {
+        match self {
+            Steady { viewers, rate } => format!("steady: {viewers} viewers, {rate}/s"),
+            Saturated { viewers } => format!("saturated: {viewers} viewers"),
+            Idle { viewers } => format!("idle: {viewers} viewers"),
+            Stalled { viewers } => format!("stalled: {viewers} beside {viewers} readers"),
+            Storm { viewers } => format!("storm: {viewers} come to {viewers}"),
+        }
+    }
+
+    /// So many connections it needs in one process.
+    pub fn connections(self) -> usize {
+        match self {
+            Steady { viewers, .. } | Saturated { viewers } | Idle { viewers } => viewers,
+            Stalled { viewers } | Storm { viewers } => 2 * viewers,
+        }
+    }
+
+    /// Whether it says something about this server.
+    pub fn is_for(self, kind: Kind) -> bool {
+        kind != Kind::Nchan || matches!(self, Steady { .. } | Saturated { .. })
+    }
+
+    /// Runs it once; `scale` shortens what is measured.
+    ///
+    /// # Errors
+    /// The server does not start, or loses viewers.
+    pub fn run(self, kind: Kind, cores: Cores, scale: f64) -> io::Result<Vec<Figure>> {
+        let mut session = Session::open(kind, cores)?;
+        match self {
+            Steady { viewers, rate } => steady(&mut session, viewers, rate, 4.0 * scale),
+            Saturated { viewers } => saturated(&mut session, viewers, 2.0 * scale),
+            Idle { viewers } => idle(&mut session, viewers),
+            Stalled { viewers } => {
+                let mut figures = alone(&mut session, viewers, 4.0 * scale)?;
+                // The first must not disturb the second.
+                drop(session);
+                let mut session = Session::open(kind, cores)?;
+                figures.extend(beside_stalled(&mut session, viewers, 4.0 * scale)?);
+                Ok(figures)
+            }
+            Storm { viewers } => storm(&mut session, viewers, kind, 2.0 * scale),
+        }
+    }
+}
+
+fn steady(
+    session: &mut Session,
+    viewers: usize,
+    rate: u64,
+    seconds: f64,
+) -> io::Result<Vec<Figure>> {
+    session.connect(viewers)?;
+    let (window, delivered, usage) = paced(session, rate, seconds)?;
+    let mut figures = vec![
+        Figure::median("CPU, µs a delivery", usage.server * 1e6 / delivered as f64, 2),
+        latency(session, window, "p50, ms", 0.50),
+        latency(session, window, "p99, ms", 0.99),
+    ];
+    figures.extend(faults(session));
+    figures.extend(noise(usage));
+    Ok(figures)
+}
+
+/// Warms up and measures an open loop: the window, the deliveries, the cost.
+fn paced(session: &mut Session, rate: u64, seconds: f64) -> io::Result<(usize, u64, Usage)> {
+    let warm = clock::now() + clock::seconds(WARM_UP_SECONDS);
+    session.keep(&mut Pace::per_second(rate), warm, |_| false)?;
+    session.settle()?;
+    let (before, meter) = (session.readers.tally.delivered, session.meter());
+    let (from, to) = (clock::now(), clock::now() + clock::seconds(seconds));
+    let window = session.readers.tally.watch(from, to);
+    session.keep(&mut Pace::per_second(rate), to, |_| false)?;
+    session.settle()?;
+    Ok((window, session.readers.tally.delivered - before, meter.stop()))
+}
+
+fn saturated(session: &mut Session, viewers: usize, seconds: f64) -> io::Result<Vec<Figure>> {
+    session.connect(viewers)?;
+    session.saturate(WINDOW, clock::now() + clock::seconds(WARM_UP_SECONDS))?;
+    let (before, meter) = (session.readers.tally.delivered, session.meter());
+    session.saturate(WINDOW, clock::now() + clock::seconds(seconds))?;
+    let (delivered, usage) = (session.readers.tally.delivered - before, meter.stop());
+    session.settle()?;
+    let per_second = delivered as f64 / usage.seconds / 1e6;
+    let mut figures = vec![
+        Figure::median("million deliveries/s", per_second, 3),
+        Figure::median("CPU, µs a delivery", usage.server * 1e6 / delivered as f64, 2),
+        Figure::median("driver busy, cores", usage.driver_cores, 2),
+    ];
+    figures.extend(faults(session));
+    figures.extend(noise(usage));
+    Ok(figures)
+}
+
+fn idle(session: &mut Session, viewers: usize) -> io::Result<Vec<Figure>> {
+    let meter = session.meter();
+    let before = memory_kib(session);
+    session.connect(viewers)?;
+    // One event, so that each connection has all that it will ever need.
+    let soon = clock::now() + 300 * MILLISECOND;
+    session.keep(&mut Pace::per_second(5), soon, |_| false)?;
+    session.settle()?;
+    session.idle(300 * MILLISECOND)?;
+    let each = (memory_kib(session) - before) / viewers as f64;
+    let mut figures = vec![
+        Figure::median("user memory a viewer, KiB", each, 2),
+        Figure::median("the server without viewers, MiB", before / 1024.0, 2),
+    ];
+    figures.extend(faults(session));
+    figures.extend(noise(meter.stop()));
+    Ok(figures)
+}
+
+fn alone(session: &mut Session, viewers: usize, seconds: f64) -> io::Result<Vec<Figure>> {
+    session.data_bytes = BIG_DATA_BYTES;
+    session.connect(viewers)?;
+    let (window, ..) = paced(session, RATE, seconds)?;
+    Ok(vec![
+        latency(session, window, "readers alone: p99, ms", 0.99),
+        Figure::median("alone: user memory, MiB", memory_kib(session) / 1024.0, 2),
+    ])
+}
+
+fn beside_stalled(session: &mut Session, viewers: usize, seconds: f64) -> io::Result<Vec<Figure>> {
+    session.data_bytes = BIG_DATA_BYTES;
+    session.connect_beside_stalled(viewers)?;
+    let (window, _, usage) = paced(session, RATE, seconds)?;
+    let kernel = procfs::tcp_memory_kib() / 1024.0;
+    let mut figures = vec![
+        latency(session, window, "beside stalled: p99, ms", 0.99),
+        Figure::median("beside stalled: user memory, MiB", memory_kib(session) / 1024.0, 2),
+        Figure::median("beside stalled: kernel TCP memory of the machine, MiB", kernel, 1),
+    ];
+    figures.extend(faults(session));
+    figures.extend(noise(usage));
+    Ok(figures)
+}
+
+fn storm(
+    session: &mut Session,
+    viewers: usize,
+    kind: Kind,
+    seconds: f64,
+) -> io::Result<Vec<Figure>> {
+    session.publish_state(STATE_BYTES)?;
+    session.idle(100 * MILLISECOND)?;
+    session.readers.awaits_snapshot = kind == Kind::Takpulse;
+    session.connect(viewers)?;
+    let meter = session.meter();
+    let warm = clock::now() + clock::seconds(WARM_UP_SECONDS);
+    let mut pace = Pace::per_second(RATE);
+    session.keep(&mut pace, warm, |_| false)?;
+
+    let begins = warm + clock::seconds(seconds);
+    let before = session.readers.tally.watch(warm, begins);
+    session.keep(&mut pace, begins, |_| false)?;
+    let during = session.readers.tally.watch(begins, u64::MAX);
+    session.readers.want(viewers, Role::Latecomer, viewers);
+    let limit = begins + clock::seconds(STORM_LIMIT_SECONDS);
+    session.keep(&mut pace, limit, |readers| readers.are_ready())?;
+    let took = (clock::now() - begins) as f64 / MILLISECOND as f64;
+    session.keep(&mut pace, begins + clock::seconds(STORM_SECONDS), |_| false)?;
+    session.settle()?;
+
+    let mut figures = vec![
+        Figure::median("until the last has its snapshot (raw: its head), ms", took, 0),
+        latency(session, before, "those there, before: p99, ms", 0.99),
+        latency(session, during, "those there, in the storm: p99, ms", 0.99),
+        Figure::sum("newcomers not served", session.readers.unserved() as f64),
+    ];
+    figures.extend(faults(session));
+    figures.extend(noise(meter.stop()));
+    Ok(figures)
+}
+
+fn memory_kib(session: &Session) -> f64 {
+    session.processes().iter().map(|&process| procfs::memory_kib(process)).sum()
+}
+
+fn latency(session: &Session, window: usize, name: &'static str, share: f64) -> Figure {
+    let latencies = &session.readers.tally.windows[window].latencies;
+    Figure::median(name, latencies.percentile_ms(share), 2)
+}
+
+/// What must be 0.
+fn faults(session: &Session) -> [Figure; 3] {
+    let (tally, gone) = (&session.readers.tally, session.readers.gone);
+    [
+        Figure::sum("lost deliveries", tally.lost as f64),
+        Figure::sum("gaps; out of order", (tally.gaps + tally.disorder) as f64),
+        Figure::sum("viewers gone", gone as f64),
+    ]
+}
+
+fn noise(usage: Usage) -> [Figure; 2] {
+    [
+        Figure::noise("noise: others' CPU, cores", usage.others_cores),
+        Figure::noise("noise: stolen, cores", usage.stolen_cores),
+    ]
+}
+
+/// About how many bytes a frame of the usual events has.
+pub fn frame_bytes() -> usize {
+    let data = Stamp { sequence: 1, at: clock::now() }.data(super::session::DATA_BYTES);
+    "event:note\ndata:\nid:bench-1000\n\n".len() + data.len()
+}

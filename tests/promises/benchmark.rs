@@ -1,0 +1,80 @@
+//! The benchmark measures what it says: its readers lose no frame, wherever the network tears it, and
+//! its arithmetic is right. (The benchmark itself is run by hand, and never fails.)
+
+#[path = "../../benches/fanout/decode.rs"]
+mod decode;
+#[path = "../../benches/fanout/figures.rs"]
+mod figures;
+
+use decode::{Decoder, Stamp};
+use figures::{Histogram, median, range};
+
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
+
+/// The frames of this response when it comes in pieces of this size, and whether it has ended.
+fn frames(response: &str, piece: usize) -> (Vec<String>, bool) {
+    let mut decoder = Decoder::new();
+    let mut frames = Vec::new();
+    for bytes in response.as_bytes().chunks(piece) {
+        let mut take = |frame: &[u8]| frames.push(String::from_utf8_lossy(frame).into_owned());
+        decoder.feed(bytes, &mut take).expect("a stream of events");
+    }
+    assert!(decoder.has_head());
+    (frames, decoder.has_ended())
+}
+
+#[test]
+fn frames_are_read_plain_and_in_chunks_wherever_they_are_torn() {
+    let plain = format!("{HEAD}\r\n: hello\n\nevent:note\ndata:{{}}\n\ndata:2\n\nunfinished\n");
+    let chunked = format!(
+        "{HEAD}Transfer-Encoding: chunked\r\n\r\n9\r\n: hello\n\n\r\n\
+         15\r\nevent:note\ndata:{{}}\n\nd\r\n6;x=y\r\nata:2\n\r\n1\r\n\n\r\n0\r\n\r\n"
+    );
+    let expected = [": hello", "event:note\ndata:{}", "data:2"];
+    for piece in 1..plain.len().max(chunked.len()) {
+        assert_eq!(frames(&plain, piece), (expected.map(String::from).into(), false), "{piece}");
+        assert_eq!(frames(&chunked, piece), (expected.map(String::from).into(), true), "{piece}");
+    }
+}
+
+#[test]
+fn what_is_no_stream_of_events_is_refused() {
+    for response in [
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/event-stream\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n",
+        &format!("{HEAD}Transfer-Encoding: chunked\r\n\r\nxyz\r\n"),
+    ] {
+        assert!(Decoder::new().feed(response.as_bytes(), &mut |_| {}).is_err(), "{response}");
+    }
+}
+
+#[test]
+fn a_stamp_comes_back_out_of_its_frame() {
+    let stamp = Stamp { sequence: 7, at: 1_234_567_890_123 };
+    let data = stamp.data(300);
+    assert_eq!(data.len(), 300);
+    let frame = format!("event:note\ndata:{data}\nid:bench-7");
+    assert_eq!(Stamp::read(frame.as_bytes()), Some(stamp));
+    assert_eq!(Stamp::read(b"event:ping\ndata:{\"timestamp\":1}"), None);
+}
+
+#[test]
+fn a_percentile_is_off_by_less_than_two_percent() {
+    let mut histogram = Histogram::new();
+    assert_eq!(histogram.percentile_ms(0.5), 0.0);
+    (1..=100_000).for_each(|value| histogram.record(value * 1_000));
+    for (share, expected) in [(0.5, 50.0), (0.99, 99.0), (1.0, 100.0)] {
+        let found = histogram.percentile_ms(share);
+        assert!((found / expected - 1.0).abs() < 0.02, "{share}: {found}");
+    }
+    histogram.record(u64::MAX);
+    assert!(histogram.percentile_ms(1.0) > 1e12);
+}
+
+#[test]
+fn a_median_is_the_middle_and_a_range_the_ends() {
+    for (values, middle) in [(vec![], 0.0), (vec![3.0, 1.0, 2.0], 2.0), (vec![4.0, 1.0], 2.5)] {
+        assert_eq!(median(&values), middle, "{values:?}");
+    }
+    assert_eq!(range(&[3.0, 1.0, 2.0]), (1.0, 3.0));
+}
