@@ -245,18 +245,20 @@ fn latency(session: &Session, window: usize, name: &'static str, share: f64) -> 
 }
 
 /// What must be 0.
-fn faults(session: &Session) -> [Figure; 3] {
-    let (tally, gone) = (&session.readers.tally, session.readers.gone);
+fn faults(session: &Session) -> [Figure; 2] {
+    let (tally, gone) = (&session.readers.tally, session.readers.gone as u64);
     [
         Figure::sum("lost deliveries", tally.lost as f64),
-        Figure::sum("gaps; out of order", (tally.gaps + tally.disorder) as f64),
-        Figure::sum("viewers gone", gone as f64),
+        Figure::sum(
+            "gaps, out of order, viewers gone",
+            (tally.gaps + tally.disorder + gone) as f64,
+        ),
     ]
 }
 
 fn noise(usage: Usage) -> [Figure; 2] {
     [
-        Figure::noise("noise: others' CPU, cores", usage.others_cores),
+        Figure::noise("noise: CPU of others, cores", usage.others_cores),
         Figure::noise("noise: stolen, cores", usage.stolen_cores),
     ]
 }
