@@ -35,7 +35,8 @@ pub enum Scenario {
     Saturated { viewers: usize },
     /// Memory of so many viewers.
     Idle { viewers: usize },
-    /// So many readers beside as many that never read.
+    /// So many readers beside as many that never read. The raw broadcaster drops those within seconds,
+    /// so it has nothing in memory for them; the kernel keeps what it had sent.
     Stalled { viewers: usize },
     /// So many come at once, beside as many that are there.
     Storm { viewers: usize },

@@ -5,9 +5,12 @@
 mod decode;
 #[path = "../../benches/fanout/figures.rs"]
 mod figures;
+#[path = "../../benches/fanout/tally.rs"]
+mod tally;
 
 use decode::{Decoder, Stamp};
 use figures::{Histogram, median, range};
+use tally::Tally;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
 
@@ -56,6 +59,31 @@ fn a_stamp_comes_back_out_of_its_frame() {
     let frame = format!("event:note\ndata:{data}\nid:bench-7");
     assert_eq!(Stamp::read(frame.as_bytes()), Some(stamp));
     assert_eq!(Stamp::read(b"event:ping\ndata:{\"timestamp\":1}"), None);
+}
+
+#[test]
+fn what_is_lost_left_out_out_of_order_or_late_is_counted() {
+    let mut tally = Tally::default();
+    tally.readers = 2;
+    let window = tally.watch(0, 3_000_000);
+    assert_eq!([tally.publish(), tally.publish(), tally.publish()], [1, 2, 3]);
+    let at = |sequence| Stamp { sequence, at: sequence * 1_000_000 };
+    let (mut whole, mut torn) = (0, 0);
+    (1..=3).for_each(|sequence| tally.deliver(at(sequence), &mut whole, 5_000_000));
+    for sequence in [1, 3, 3, 2] {
+        tally.deliver(at(sequence), &mut torn, 5_000_000);
+    }
+    assert_eq!((tally.delivered, tally.gaps, tally.disorder), (5, 1, 2));
+    assert_eq!((tally.under_way(), tally.lost), (2, 0));
+    tally.give_up();
+    assert_eq!((tally.under_way(), tally.lost), (0, 1));
+    // From when it was to be published; the third is outside of the window.
+    let slowest = tally.windows[window].latencies.percentile_ms(1.0);
+    assert!((slowest / 4.0 - 1.0).abs() < 0.02, "{slowest}");
+    assert_eq!(tally.publish(), 4);
+    tally.deliver(at(4), &mut whole, 5_000_000);
+    tally.deliver(at(4), &mut torn, 5_000_000);
+    assert_eq!((tally.under_way(), tally.lost), (0, 1));
 }
 
 #[test]
