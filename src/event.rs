@@ -256,7 +256,8 @@ impl Event {
 /// Writes an SSE frame in Flask-SSE's order and spacing: `event`, `data`, `id`, `retry`.
 ///
 /// `\r\n`, `\r` and `\n` each end a data line (a bare `\r` would otherwise inject fields); empty
-/// data still gives `data:`, so that a browser dispatches the event. `retry` is in milliseconds.
+/// data still gives `data:`, so that a browser dispatches the event. A line that begins with a space
+/// gets one more, which is the one that readers take away. `retry` is in milliseconds.
 pub fn encode_frame(event: &str, data: &str, id: Option<&str>, retry: Option<u64>) -> String {
     // Exact where data is one line: the ring counts these bytes.
     let id_bytes = id.map_or(0, |id| "id:\n".len() + id.len());
@@ -279,7 +280,7 @@ pub fn encode_frame(event: &str, data: &str, id: Option<&str>, retry: Option<u64
 
 fn push_field(frame: &mut String, name: &str, value: &str) {
     frame.push_str(name);
-    frame.push(':');
+    frame.push_str(if value.starts_with(' ') { ": " } else { ":" });
     frame.push_str(value);
     frame.push('\n');
 }
@@ -296,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_written_in_flask_sse_order_and_spacing() {
-        let cases: [(&str, Option<&str>, Option<u64>, &str); 7] = [
+        let cases: [(&str, Option<&str>, Option<u64>, &str); 8] = [
             ("{\"a\":1}", Some("7"), None, "event:t\ndata:{\"a\":1}\nid:7\n\n"),
             ("x", Some("7"), Some(500), "event:t\ndata:x\nid:7\nretry:500\n\n"),
             ("x", None, None, "event:t\ndata:x\n\n"),
@@ -304,6 +305,7 @@ mod tests {
             ("a\r\nb\rc", None, None, "event:t\ndata:a\ndata:b\ndata:c\n\n"),
             ("", None, None, "event:t\ndata:\n\n"),
             ("a\rid:evil", None, None, "event:t\ndata:a\ndata:id:evil\n\n"),
+            (" a", None, None, "event:t\ndata:  a\n\n"),
         ];
         for (data, id, retry, frame) in cases {
             assert_eq!(encode_frame("t", data, id, retry), frame, "data {data:?}");
@@ -335,7 +337,7 @@ mod tests {
                 EventId::parse("a-long-identifier-of-a-node-with-a-long-name-1").expect("an id");
             Event::encode(id, Topic::Alert, "n".into(), 0.0, data)
         };
-        for data in ["{\"a\":1}", "", "two\nlines", "a\r\nb", "trailing\n"] {
+        for data in ["{\"a\":1}", "", "two\nlines", "a\r\nb", "trailing\n", " a", "  "] {
             assert_eq!(event(data).data(), data.as_bytes(), "{data:?}");
         }
         let (one, two) = (event("{\"a\":1}"), event("a\r\nb"));

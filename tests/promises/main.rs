@@ -25,5 +25,6 @@ mod house;
 mod lifecycle;
 mod one_file;
 mod proxy;
+mod protocol;
 mod stream;
 mod tak;
