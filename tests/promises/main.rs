@@ -7,6 +7,7 @@
 // How to start and speak to things.
 mod app;
 mod browser;
+mod connection;
 mod engine;
 mod proxies;
 mod site;
@@ -21,10 +22,12 @@ mod bus;
 mod configuration;
 mod dashboard;
 mod docker;
+mod handover;
 mod house;
 mod lifecycle;
 mod one_file;
 mod proxy;
 mod protocol;
+mod resume;
 mod stream;
 mod tak;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use takpulse::hub::Limits;
 
@@ -82,76 +81,6 @@ fn topics_node_and_channel_choose_what_is_sent() {
             (site.hub.viewers() == 0).then_some(())
         });
     }
-}
-
-/// How far the slowest viewer is; a viewer that is done is at the end of all numbers.
-fn slowest(progress: &[AtomicU64]) -> u64 {
-    progress.iter().map(|one| one.load(Ordering::Relaxed)).min().unwrap_or(u64::MAX)
-}
-
-/// Pushes numbered events, a state and an occurrence in turn, until every viewer is done. Never runs
-/// so far ahead that the ring no longer holds what a viewer comes back for.
-fn publish_until_done(site: &LocalSite, progress: &[AtomicU64]) -> u64 {
-    let ahead = ROOMY.events as u64 / 4;
-    let mut number = 0;
-    while slowest(progress) < u64::MAX {
-        number += 1;
-        let topic = if number % 2 == 0 { "system_metrics" } else { "note" };
-        site.push(topic, &number.to_string(), &"x".repeat(200));
-        wait_for("the viewers to keep up", || {
-            (number < slowest(progress).saturating_add(ahead)).then_some(())
-        });
-    }
-    number
-}
-
-/// Reads occurrences through many short connections, each resuming where the last one ended.
-fn read_through_disconnects(site: &LocalSite, mut seed: u64, progress: &AtomicU64) -> Vec<u64> {
-    const ROUNDS: usize = 30;
-    let mut last: Option<String> = None;
-    let mut seen = Vec::new();
-    for round in 0..ROUNDS {
-        // The query's id for every other connection, the header's for the rest.
-        let (query, header) = match &last {
-            Some(id) if round % 2 == 0 => (format!("?last_event_id={id}"), None),
-            other => (String::new(), other.as_deref()),
-        };
-        let mut stream = site.stream(&query, header);
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        for _ in 0..1 + seed % 50 {
-            let event = stream.next().expect("the stream goes on");
-            if event.event == "note" {
-                let number = event.id.as_ref().and_then(|id| id.parse().ok()).expect("a number");
-                progress.store(number, Ordering::Relaxed);
-                seen.push(number);
-            }
-            last = event.id.or(last);
-        }
-    }
-    progress.store(u64::MAX, Ordering::Relaxed);
-    seen
-}
-
-#[test]
-fn resuming_under_load_leaves_no_gap_and_repeats_nothing() {
-    const VIEWERS: usize = 20;
-    let site = LocalSite::start(ROOMY);
-    let progress: Vec<AtomicU64> = (0..VIEWERS).map(|_| AtomicU64::new(0)).collect();
-    std::thread::scope(|scope| {
-        let readers: Vec<_> = (progress.iter().zip(0..))
-            .map(|(progress, seed)| {
-                let site = &site;
-                scope.spawn(move || read_through_disconnects(site, seed, progress))
-            })
-            .collect();
-        let published = publish_until_done(&site, &progress);
-        for reader in readers {
-            let seen = reader.join().expect("a viewer's union");
-            let first = *seen.first().expect("something was seen");
-            let wanted: Vec<u64> = (first..=published).step_by(2).take(seen.len()).collect();
-            assert_eq!(seen, wanted, "every occurrence once and in order");
-        }
-    });
 }
 
 #[test]
