@@ -62,6 +62,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             if written.is_ready() { written } else { self.poll_gone(cx) }
         })
         .await;
+        // The kernel counts too, for viewers that have vanished, and may be the first.
+        if outcome.as_ref().is_err_and(|why| why.kind() == io::ErrorKind::TimedOut) {
+            self.viewer.stalled();
+        }
         (self.socket, outcome)
     }
 

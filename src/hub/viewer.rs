@@ -103,6 +103,13 @@ impl Viewer {
             seat.blocked_since = None;
         }
     }
+
+    /// The connection has taken no bytes for too long, and the kernel was the first to see it.
+    pub fn stalled(&mut self) {
+        if let Some(seat) = self.hub.state().seats.get_mut(self.place) {
+            seat.end.get_or_insert(End::Stalled);
+        }
+    }
 }
 
 /// What a seat has not been given yet, in one piece of bytes, and whether it was the last.
