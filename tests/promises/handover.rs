@@ -143,7 +143,8 @@ fn what_a_viewer_sends_after_its_request_does_no_harm() {
 #[test]
 fn a_viewer_that_closes_is_gone_without_an_event() {
     let site = site();
-    let endings: [(&str, fn(&TcpStream)); 3] = [
+    type Ending = fn(&TcpStream);
+    let endings: [(&str, Ending); 3] = [
         ("closed", |_| {}),
         ("closed one way", |socket| socket.shutdown(Shutdown::Write).expect("closed")),
         ("reset", |socket| {

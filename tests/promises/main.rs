@@ -21,6 +21,7 @@ mod bad_input;
 mod benchmark;
 mod bus;
 mod configuration;
+mod crowd;
 mod dashboard;
 mod docker;
 mod handover;

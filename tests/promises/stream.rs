@@ -116,7 +116,7 @@ fn a_viewer_that_falls_behind_gets_the_newest_state_and_the_number_it_lost() {
 }
 
 /// The resident memory of this process in bytes.
-fn resident_bytes() -> u64 {
+pub fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("proc");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
     line.trim_end_matches("kB").trim().parse::<u64>().expect("a number") << 10
