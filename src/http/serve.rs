@@ -33,6 +33,9 @@ pub struct Limits {
 
 /// The kernel's default lets a viewer that never reads hold megabytes.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// Connections that may wait to be accepted (the kernel may allow fewer: net.core.somaxconn). With
+/// Rust's 128, those of a crowd that comes back at once would wait for a second to try again.
+const BACKLOG: i32 = 4096;
 /// For connections to end by themselves at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
 /// After accept failed (no file descriptor left, most likely).
@@ -49,7 +52,7 @@ pub async fn serve<F>(
     F: warp::Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     F::Future: Send,
 {
-    inherit_options(&listener, limits);
+    set_options(&listener, limits);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let refusals = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -91,8 +94,8 @@ pub async fn serve<F>(
     }
 }
 
-/// Options of the listener that accepted sockets inherit.
-fn inherit_options(listener: &TcpListener, limits: Limits) {
+/// Options of the listener, most of which accepted sockets inherit.
+fn set_options(listener: &TcpListener, limits: Limits) {
     use rustix::net::sockopt::{
         set_socket_send_buffer_size, set_tcp_nodelay, set_tcp_user_timeout,
     };
@@ -100,7 +103,8 @@ fn inherit_options(listener: &TcpListener, limits: Limits) {
     // A phone that has vanished acknowledges nothing; the kernel alone would wait for 15 minutes.
     let patience = u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX);
     let vanished = set_tcp_user_timeout(listener, patience);
-    for outcome in [send_buffer, vanished, set_tcp_nodelay(listener, true)] {
+    let queue = rustix::net::listen(listener, BACKLOG);
+    for outcome in [send_buffer, vanished, set_tcp_nodelay(listener, true), queue] {
         if let Err(why) = outcome {
             debug!(%why, "a socket option was refused; the kernel's default stays");
         }

@@ -1,20 +1,19 @@
 //! Writes a viewer's stream to its socket: everything that is there in one write, and no buffer.
 
-use std::io::{self, Cursor, Write};
+use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::SystemTime;
 
-use bytes::buf::{Chain, Take};
 use bytes::{Buf, Bytes};
-use std::future::poll_fn;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_stream::Stream;
 use tokio_util::io::poll_write_buf;
 use warp::http::{Version, response};
 
 use super::handover::Opened;
-use crate::hub::Viewer;
+use crate::hub::{Piece, Viewer};
 
 /// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +24,6 @@ enum Framing {
     UntilClose,
 }
 
-/// A chunk's length in hex and its line end, as far as it is not written yet.
-type Line = Take<Cursor<[u8; 18]>>;
-/// What is being written: the answer's head (once), then a chunk.
-type Pending = Chain<Bytes, Chain<Line, Chain<Bytes, &'static [u8]>>>;
-
 /// A stream on its socket.
 pub(super) struct Writer<S> {
     socket: S,
@@ -37,7 +31,10 @@ pub(super) struct Writer<S> {
     framing: Framing,
     /// The answer's head and the stream's greeting, until they are sent.
     head: Bytes,
-    pending: Option<Pending>,
+    /// What is being written.
+    pending: Bytes,
+    /// Nothing waits behind `pending`, and what comes wakes this task.
+    caught_up: bool,
     ended: bool,
 }
 
@@ -48,8 +45,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             Version::HTTP_11 => Framing::Chunked,
             _ => Framing::UntilClose,
         };
-        let head = framing.head(&head, viewer.take_greeting().unwrap_or_default());
-        Writer { socket, viewer, framing, head, pending: None, ended: false }
+        let head = framing.head(&head, &viewer.take_greeting().unwrap_or_default());
+        Writer {
+            socket,
+            viewer,
+            framing,
+            head,
+            pending: Bytes::new(),
+            caught_up: false,
+            ended: false,
+        }
     }
 
     /// Writes until the hub ends the stream, and gives the socket back.
@@ -71,34 +76,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            while let Some(pending) = self.pending.as_mut().filter(|left| left.has_remaining()) {
-                match poll_write_buf(Pin::new(&mut self.socket), cx, pending) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                    Poll::Ready(Ok(_)) => self.viewer.unblocked(),
-                    Poll::Ready(Err(why)) => return Poll::Ready(Err(why)),
-                    Poll::Pending => {
-                        let given_up = self.viewer.poll_blocked(cx);
-                        return given_up.map(|()| Err(io::ErrorKind::TimedOut.into()));
-                    }
-                }
-            }
-            // Lets go of the shared bytes.
-            self.pending = None;
+            ready!(self.poll_write_pending(cx))?;
             if self.ended {
                 return Poll::Ready(Ok(()));
             }
-            let piece = match Pin::new(&mut self.viewer).poll_next(cx) {
+            if std::mem::take(&mut self.caught_up) {
+                return Poll::Pending;
+            }
+            match Pin::new(&mut self.viewer).poll_next(cx) {
                 Poll::Pending if self.head.is_empty() => return Poll::Pending,
-                Poll::Pending => Bytes::new(),
-                Poll::Ready(Some(piece)) => piece,
+                // The head still has to be sent.
+                Poll::Pending => self.caught_up = true,
+                Poll::Ready(Some(piece)) => {
+                    self.caught_up = piece.is_last();
+                    self.pending = self.framing.piece(&piece);
+                }
                 Poll::Ready(None) => {
                     self.ended = true;
-                    Bytes::new()
+                    self.pending = self.framing.end();
                 }
-            };
-            let head = std::mem::take(&mut self.head);
-            self.pending = Some(head.chain(self.framing.chunk(piece, self.ended)));
+            }
         }
+    }
+
+    /// Writes what there is; ready when all is written.
+    fn poll_write_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.head.has_remaining() || self.pending.has_remaining() {
+            // Only the first write has two parts; one buffer costs the kernel less than a list.
+            let written = if self.head.has_remaining() {
+                let mut both = (&mut self.head).chain(&mut self.pending);
+                poll_write_buf(Pin::new(&mut self.socket), cx, &mut both)
+            } else {
+                let written = Pin::new(&mut self.socket).poll_write(cx, &self.pending);
+                written.map_ok(|count| {
+                    self.pending.advance(count);
+                    count
+                })
+            };
+            match written {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(_)) => self.viewer.unblocked(),
+                Poll::Ready(Err(why)) => return Poll::Ready(Err(why)),
+                Poll::Pending => {
+                    // What comes meanwhile wakes nobody.
+                    self.caught_up = false;
+                    let given_up = self.viewer.poll_blocked(cx);
+                    return given_up.map(|()| Err(io::ErrorKind::TimedOut.into()));
+                }
+            }
+        }
+        // Lets go of the bytes, which are shared.
+        self.head = Bytes::new();
+        self.pending = Bytes::new();
+        Poll::Ready(Ok(()))
     }
 
     /// Ready when the viewer has gone. What it sends is of no interest.
@@ -116,7 +146,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
 
 impl Framing {
     /// The head of the answer as it stands on the wire, with the first piece of the body.
-    fn head(self, head: &response::Parts, first: Bytes) -> Bytes {
+    fn head(self, head: &response::Parts, first: &Piece) -> Bytes {
         let mut text = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
         for (name, value) in &head.headers {
             text.extend_from_slice(name.as_str().as_bytes());
@@ -132,67 +162,21 @@ impl Framing {
         text.extend_from_slice(
             format!("{coding}connection: close\r\ndate: {date}\r\n\r\n").as_bytes(),
         );
-        let mut first = self.chunk(first, false);
-        text.extend_from_slice(&first.copy_to_bytes(first.remaining()));
+        text.extend_from_slice(&self.piece(first));
         text.into()
     }
 
-    /// One piece; the `last` says that none will follow.
-    fn chunk(self, piece: Bytes, last: bool) -> Chain<Line, Chain<Bytes, &'static [u8]>> {
-        let chunked = self == Framing::Chunked;
-        let length =
-            if chunked && !piece.is_empty() { length_line(piece.len()) } else { no_line() };
-        let tail: &'static [u8] = match (chunked, piece.is_empty(), last) {
-            (true, false, false) => b"\r\n",
-            (true, false, true) => b"\r\n0\r\n\r\n",
-            (true, true, true) => b"0\r\n\r\n",
-            _ => b"",
-        };
-        length.chain(piece.chain(tail))
-    }
-}
-
-fn no_line() -> Line {
-    Buf::take(Cursor::new([0; 18]), 0)
-}
-
-fn length_line(length: usize) -> Line {
-    let mut line = [0; 18];
-    let mut rest = &mut line[..];
-    // 16 digits and a line end fit exactly.
-    let _fits = write!(rest, "{length:x}\r\n");
-    let left = rest.len();
-    Buf::take(Cursor::new(line), 18 - left)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(mut bytes: impl Buf) -> String {
-        let bytes = bytes.copy_to_bytes(bytes.remaining());
-        String::from_utf8(bytes.to_vec()).expect("text")
-    }
-
-    #[test]
-    fn a_piece_is_a_chunk_in_http_1_1_and_bare_in_1_0() {
-        let piece = Bytes::from("data:a\n\n");
-        for (framing, piece, last, wire) in [
-            (Framing::Chunked, piece.clone(), false, "8\r\ndata:a\n\n\r\n"),
-            (Framing::Chunked, piece.clone(), true, "8\r\ndata:a\n\n\r\n0\r\n\r\n"),
-            (Framing::Chunked, Bytes::new(), true, "0\r\n\r\n"),
-            // An empty chunk would be the end.
-            (Framing::Chunked, Bytes::new(), false, ""),
-            (Framing::UntilClose, piece.clone(), false, "data:a\n\n"),
-            (Framing::UntilClose, piece, true, "data:a\n\n"),
-            (Framing::UntilClose, Bytes::new(), true, ""),
-        ] {
-            assert_eq!(text(framing.chunk(piece, last)), wire, "{framing:?} {last}");
+    fn piece(self, piece: &Piece) -> Bytes {
+        match self {
+            Framing::Chunked => piece.chunk(),
+            Framing::UntilClose => piece.data(),
         }
     }
 
-    #[test]
-    fn the_longest_length_fits() {
-        assert_eq!(text(length_line(usize::MAX)), "ffffffffffffffff\r\n");
+    fn end(self) -> Bytes {
+        match self {
+            Framing::Chunked => Bytes::from_static(b"0\r\n\r\n"),
+            Framing::UntilClose => Bytes::new(),
+        }
     }
 }

@@ -23,6 +23,7 @@ mod seats;
 mod viewer;
 
 pub use filter::Filter;
+pub use pieces::Piece;
 pub use ring::Limits;
 pub use seats::{Admission, Full, Visitor};
 pub use viewer::Viewer;

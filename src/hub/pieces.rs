@@ -3,9 +3,10 @@
 //! Viewers that stand at the same place with the same (shared) filter get the same bytes, so what is joined
 //! for the first is kept for the others until the next event comes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::filter::Filter;
 use super::ring::{Batch, Cursor, Ring};
@@ -13,18 +14,64 @@ use crate::event::encode_frame;
 
 /// The size of one piece, about: a viewer that is far behind must not hold a copy of the whole ring.
 const MOST_BYTES: usize = 32 << 10;
+const CHUNK_END: &[u8] = b"\r\n";
 /// So many pieces are kept. Viewers that keep up all stand at one place, or at a few.
 const MOST_KEPT: usize = 16;
 
-/// Some frames, joined.
+/// Some frames, joined, with the chunk around them that HTTP/1.1 wants: made once for all viewers,
+/// and each takes what it needs.
 #[derive(Clone, Debug, Default)]
 pub struct Piece {
-    /// The frames; empty when there are none.
-    pub bytes: Bytes,
+    chunk: Bytes,
+    /// Where the frames are in the chunk.
+    data: Range<usize>,
     /// How many events they are.
-    pub events: u64,
+    pub(super) events: u64,
     /// Occurrences that this viewer lost before them.
-    pub lost: u64,
+    pub(super) lost: u64,
+    /// Nothing waits behind them: what comes next wakes the viewer's task.
+    caught_up: bool,
+}
+
+impl Piece {
+    /// The frames; empty when there are none.
+    pub fn data(&self) -> Bytes {
+        self.chunk.slice(self.data.clone())
+    }
+
+    /// The frames as one chunk of a chunked body; empty when there are none.
+    pub fn chunk(&self) -> Bytes {
+        self.chunk.clone()
+    }
+
+    /// Whether there are no frames.
+    pub fn is_empty(&self) -> bool {
+        self.chunk.is_empty()
+    }
+
+    /// Whether nothing waits behind it, and the viewer's task is woken by what comes next.
+    pub fn is_last(&self) -> bool {
+        self.caught_up
+    }
+
+    /// Says whether nothing waits behind it.
+    pub(super) fn caught_up(self, caught_up: bool) -> Piece {
+        Piece { caught_up, ..self }
+    }
+
+    /// Joins frames into a piece.
+    pub(super) fn of(frames: &[Bytes]) -> Piece {
+        let length: usize = frames.iter().map(Bytes::len).sum();
+        if length == 0 {
+            return Piece::default();
+        }
+        let mut chunk = format!("{length:x}\r\n").into_bytes();
+        let start = chunk.len();
+        chunk.reserve_exact(length + CHUNK_END.len());
+        frames.iter().for_each(|frame| chunk.extend_from_slice(frame));
+        chunk.extend_from_slice(CHUNK_END);
+        Piece { chunk: chunk.into(), data: start..start + length, ..Piece::default() }
+    }
 }
 
 /// The pieces that were made since the ring last changed.
@@ -61,6 +108,9 @@ impl Pieces {
         filter: &Arc<Filter>,
         missed: u64,
     ) -> Piece {
+        if missed == 0 && ring.is_at_end(cursor) {
+            return Piece { caught_up: true, ..Piece::default() };
+        }
         if missed == 0
             && let Some(kept) = self
                 .after
@@ -73,7 +123,7 @@ impl Pieces {
         let from = *cursor;
         let mut batch = ring.read(cursor, filter, MOST_BYTES);
         batch.lost += missed;
-        let piece = joined(&batch);
+        let piece = Piece { caught_up: ring.is_at_end(cursor), ..joined(&batch) };
         if missed == 0 && piece.events > 0 {
             let after = After { filter: filter.clone(), from, to: *cursor, piece: piece.clone() };
             self.keep(after);
@@ -107,22 +157,8 @@ fn joined(batch: &Batch) -> Piece {
     let lagged = (batch.lost > 0)
         .then(|| encode_frame("lagged", &format!("{{\"lost\":{}}}", batch.lost), None, None));
     let frames = batch.events.iter().map(|event| event.frame().clone());
-    Piece {
-        bytes: join(lagged.map(Bytes::from).into_iter().chain(frames)),
-        events: batch.events.len() as u64,
-        lost: batch.lost,
-    }
-}
-
-/// One run of bytes; a single frame is passed on without a copy.
-pub fn join(frames: impl Iterator<Item = Bytes>) -> Bytes {
-    let frames: Vec<Bytes> = frames.filter(|frame| !frame.is_empty()).collect();
-    if let [one] = &frames[..] {
-        return one.clone();
-    }
-    let mut joined = BytesMut::with_capacity(frames.iter().map(Bytes::len).sum());
-    frames.iter().for_each(|frame| joined.extend_from_slice(frame));
-    joined.freeze()
+    let frames: Vec<Bytes> = lagged.map(Bytes::from).into_iter().chain(frames).collect();
+    Piece { events: batch.events.len() as u64, lost: batch.lost, ..Piece::of(&frames) }
 }
 
 #[cfg(test)]
@@ -160,12 +196,21 @@ mod tests {
         let first = take(&all, 0);
         assert_eq!(first.events, 3);
         let equal = take(&all, 0);
-        assert_eq!(first.bytes.as_ptr(), equal.bytes.as_ptr(), "the same bytes, not a copy");
+        assert_eq!(first.chunk.as_ptr(), equal.chunk.as_ptr(), "the same bytes, not a copy");
         let notes = take(&only("note"), 0);
-        assert_eq!((notes.events, notes.bytes.len() < first.bytes.len()), (2, true));
+        assert_eq!((notes.events, notes.data().len() < first.data().len()), (2, true));
         let told = take(&all, 7);
         assert_eq!((told.lost, told.events), (7, 3), "what the bus lost is told to each");
         assert_eq!(take(&all, 0).lost, 0, "and not to the next");
+    }
+
+    #[test]
+    fn a_piece_is_a_chunk_around_its_frames() {
+        let piece = Piece::of(&["data:a\n\n".into(), "data:b\n\n".into()]);
+        assert_eq!(&piece.chunk()[..], b"10\r\ndata:a\n\ndata:b\n\n\r\n");
+        assert_eq!(&piece.data()[..], b"data:a\n\ndata:b\n\n");
+        // An empty chunk would be the end of the body.
+        assert!(Piece::of(&[Bytes::new()]).chunk().is_empty());
     }
 
     #[test]

@@ -158,6 +158,11 @@ impl Ring {
         Some(Cursor { next, passed, replay_until, lagging: false })
     }
 
+    /// Whether nothing comes after the cursor.
+    pub fn is_at_end(&self, cursor: &Cursor) -> bool {
+        cursor.next == self.end()
+    }
+
     /// How many events that are held wait behind the cursor.
     pub fn waiting(&self, cursor: &Cursor, filter: &Filter) -> usize {
         let numbered = (cursor.next.max(self.first)..).zip(self.held_from(cursor.next));

@@ -118,12 +118,13 @@ impl Seat {
 
     /// Wakes this task at the next change.
     pub fn wait_for_news(&mut self, waker: &Waker) {
-        self.waits_for_news = true;
         self.wait_for_end(waker);
+        self.waits_for_news = true;
     }
 
     /// Wakes this task when the hub ends the viewer; what comes meanwhile is of no use to it.
     pub fn wait_for_end(&mut self, waker: &Waker) {
+        self.waits_for_news = false;
         match &mut self.waker {
             Some(known) => known.clone_from(waker),
             None => self.waker = Some(waker.clone()),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio_stream::Stream;
 
-use super::pieces::{Piece, join};
+use super::pieces::Piece;
 use super::seats::{End, Full, Seat, Visitor, Who};
 use super::{Filter, Hub, State};
 use crate::event::{EventId, unix_now};
@@ -22,8 +22,8 @@ pub struct Viewer {
     id: u64,
     place: usize,
     /// What is sent before anything else.
-    greeting: Option<Bytes>,
-    snapshot: Option<Bytes>,
+    greeting: Option<Piece>,
+    snapshot: Option<Piece>,
     ended: bool,
     blocked: bool,
 }
@@ -64,8 +64,8 @@ impl Viewer {
             hub,
             id,
             place,
-            greeting: Some(greeting.into()),
-            snapshot: Some(snapshot.bytes).filter(|bytes| !bytes.is_empty()),
+            greeting: Some(Piece::of(&[greeting.into()])),
+            snapshot: Some(snapshot).filter(|snapshot| snapshot.events > 0),
             ended: false,
             blocked: false,
         })
@@ -78,7 +78,7 @@ impl Viewer {
 
     /// What the stream begins with, for whoever sends it together with something else; the stream
     /// then goes on behind it.
-    pub fn take_greeting(&mut self) -> Option<Bytes> {
+    pub fn take_greeting(&mut self) -> Option<Piece> {
         self.greeting.take()
     }
 
@@ -112,11 +112,11 @@ impl Viewer {
     }
 }
 
-/// What a seat has not been given yet, in one piece of bytes, and whether it was the last.
-fn take(state: &mut State, place: usize) -> (Bytes, bool) {
+/// What a seat has not been given yet, in one piece, and whether the hub has ended it.
+fn take(state: &mut State, place: usize) -> (Piece, bool) {
     let State { ring, pieces, seats, beats, heartbeat, missed, closed } = state;
     let Some(seat) = seats.get_mut(place).filter(|seat| seat.end.is_none()) else {
-        return (Bytes::new(), true);
+        return (Piece::default(), true);
     };
     // Nobody knows what the bus lost: whoever may have lost an occurrence is told of all.
     let newly_missed = *missed - std::mem::replace(&mut seat.missed, *missed);
@@ -126,14 +126,15 @@ fn take(state: &mut State, place: usize) -> (Bytes, bool) {
     seat.lost += piece.lost;
     let beat = std::mem::replace(&mut seat.beats, *beats) != *beats;
     if !beat && !*closed {
-        return (piece.bytes, false);
+        return (piece, false);
     }
-    let heartbeat = beat.then(|| heartbeat.clone());
     if *closed {
         seat.end = Some(End::Shutdown);
     }
-    let farewell = closed.then(farewell);
-    (join([piece.bytes].into_iter().chain(heartbeat).chain(farewell)), *closed)
+    let heartbeat = if beat { heartbeat.clone() } else { Bytes::new() };
+    let farewell = if *closed { farewell() } else { Bytes::new() };
+    let whole = Piece::of(&[piece.data(), heartbeat, farewell]);
+    (whole.caught_up(piece.is_last()), *closed)
 }
 
 /// A reconnection delay spread over seconds, so that viewers do not come back all together.
@@ -142,9 +143,9 @@ fn farewell() -> Bytes {
 }
 
 impl Stream for Viewer {
-    type Item = Bytes;
+    type Item = Piece;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         let viewer = self.get_mut();
         if let Some(first) = viewer.greeting.take().or_else(|| viewer.snapshot.take()) {
             return Poll::Ready(Some(first));
@@ -153,18 +154,20 @@ impl Stream for Viewer {
             return Poll::Ready(None);
         }
         let mut state = viewer.hub.state();
-        let (bytes, last) = take(&mut state, viewer.place);
-        viewer.ended = last;
-        if !bytes.is_empty() {
-            return Poll::Ready(Some(bytes));
-        }
-        if last {
-            return Poll::Ready(None);
-        }
-        if let Some(seat) = state.seats.get_mut(viewer.place) {
+        let (piece, ended) = take(&mut state, viewer.place);
+        viewer.ended = ended;
+        if piece.is_last()
+            && !ended
+            && let Some(seat) = state.seats.get_mut(viewer.place)
+        {
             seat.wait_for_news(cx.waker());
         }
-        Poll::Pending
+        match (piece.is_empty(), ended) {
+            (false, true) => Poll::Ready(Some(piece.caught_up(false))),
+            (false, false) => Poll::Ready(Some(piece)),
+            (true, true) => Poll::Ready(None),
+            (true, false) => Poll::Pending,
+        }
     }
 }
 
@@ -209,8 +212,8 @@ mod tests {
 
     /// The next piece with the jittered figures replaced.
     async fn piece(viewer: &mut Viewer) -> Option<String> {
-        let bytes = viewer.next().await?;
-        let text = String::from_utf8(bytes.to_vec()).expect("utf-8");
+        let piece = viewer.next().await?;
+        let text = String::from_utf8(piece.data().to_vec()).expect("utf-8");
         let lines = text.lines().map(|line| {
             if line.starts_with("retry:") { "retry:N\n".into() } else { format!("{line}\n") }
         });
@@ -334,7 +337,7 @@ mod tests {
         hub.end_stalled(later, PATIENCE);
         assert!(stuck.poll_blocked(&mut cx).is_ready());
         assert_eq!(stuck.next().await.map(|_greeting| stuck.ended), Some(false));
-        assert_eq!(stuck.next().await, None);
+        assert!(stuck.next().await.is_none());
         assert!(slow.poll_blocked(&mut cx).is_pending());
     }
 
