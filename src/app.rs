@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -144,9 +145,13 @@ impl App {
 
         let site = Site { hub: hub.clone(), bus, collected: collectors.topics.clone() };
         let routes = http::routes(Arc::new(site));
-        let closing = close_at(shutdown.clone(), hub);
+        let served = CancellationToken::new();
+        let closing = close_at(shutdown.clone(), hub, served.clone());
         let (entrance, limits) = (entrance_of(&config.http), limits_of(&config.http));
-        let serving = http::serve(listener, routes, entrance, limits, shutdown);
+        let serving = async {
+            http::serve(listener, routes, entrance, limits, shutdown).await;
+            served.cancel();
+        };
         tokio::join!(serving, closing, collectors.watch());
         info!("takpulse has ended");
     }
@@ -194,10 +199,16 @@ fn entrance_of(config: &HttpConfig) -> http::Entrance {
     }
 }
 
+/// For a viewer whose connection takes no bytes when takpulse ends.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Ends the streams at once, which lets their connections end.
-async fn close_at(shutdown: CancellationToken, hub: Hub) {
+async fn close_at(shutdown: CancellationToken, hub: Hub, served: CancellationToken) {
     shutdown.cancelled().await;
     hub.close();
+    if timeout(GRACE, served.cancelled()).await.is_err() {
+        hub.cut();
+    }
 }
 
 /// The collectors that run, and the topics they publish.

@@ -13,14 +13,21 @@ pub(super) fn base_path(value: &Value) -> Read<String> {
         "" => Some("/".to_owned()),
         rest => {
             let segments = rest.strip_suffix('/').unwrap_or(rest);
-            segments.split('/').all(is_path_segment).then(|| format!("/{segments}/"))
+            let known = segments.split('/').next().is_some_and(|first| OUR_OWN.contains(&first));
+            (!known && segments.split('/').all(is_path_segment)).then(|| format!("/{segments}/"))
         }
     });
     path.flatten().ok_or_else(|| {
-        "\"/\", or a path of letters, digits, '.', '_', '~' and '-', such as \"/ops/takpulse\""
+        "\"/\", or a path of letters, digits, '.', '_', '~' and '-', such as \"/ops/takpulse\", \
+         that does not begin like one of takpulse's own (/api, /stream, ...)"
             .into()
     })
 }
+
+/// What takpulse's own paths begin with, now or soon: everything is also served without the base path,
+/// so that these would mean two things.
+const OUR_OWN: [&str; 8] =
+    ["api", "healthz", "login", "metrics", "plain", "publish", "readyz", "stream"];
 
 fn is_path_segment(segment: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._~-".contains(letter);
@@ -76,6 +83,8 @@ mod tests {
             "tak",
             "tak/",
             "//",
+            "/stream",
+            "/api/tak",
             "//evil.example",
             "/a//b",
             "/a//",

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, pending, poll_fn};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -115,14 +116,17 @@ async fn stream_to(
     _until_the_end: OwnedSemaphorePermit,
 ) {
     let (mut socket, outcome) = Writer::new(socket, opened).run().await;
-    let Err(why) = outcome else {
-        let _gone = socket.shutdown().await;
-        return;
-    };
-    debug!(%peer, %why, "the stream's connection ended early");
-    // Nobody takes what the kernel still holds for it.
-    if let Err(why) = socket.set_zero_linger() {
-        debug!(%peer, %why, "the kernel keeps what the viewer did not take for a while");
+    match outcome {
+        Ok(()) => {
+            let _gone = socket.shutdown().await;
+        }
+        Err(why) => {
+            debug!(%peer, %why, "the stream's connection ended early");
+            if why.kind() == ErrorKind::TimedOut {
+                // Nobody takes what the kernel still holds for it.
+                let _kept_for_a_while = socket.set_zero_linger();
+            }
+        }
     }
 }
 

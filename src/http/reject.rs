@@ -40,7 +40,7 @@ impl ApiError {
 
     pub(super) fn not_http() -> ApiError {
         let message =
-            "this is not HTTP, or not as it should be; the dashboard is at / over http://";
+            "this is not HTTP, or not as it should be; the dashboard is reached over http://";
         ApiError::bad_request("not_http", message.into())
     }
 
@@ -111,7 +111,7 @@ pub(super) async fn answer(rejection: Rejection) -> Result<Response, Infallible>
     let error = ApiError::new(
         StatusCode::NOT_FOUND,
         "not_found",
-        "there is nothing at this path; the dashboard is at /, the events at /stream".into(),
+        "there is nothing at this path; the dashboard is at the address that takpulse printed, the events at stream below it".into(),
     );
     Ok(error.into_response())
 }

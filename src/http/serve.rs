@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,6 +39,8 @@ const SEND_BUFFER_BYTES: usize = 64 << 10;
 const BACKLOG: i32 = 4096;
 /// For connections to end by themselves at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
+/// After so many the others have their turn: a crowd that comes must not hold up those who are there.
+const ACCEPT_BATCH: usize = 4;
 /// After accept failed (no file descriptor left, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -59,7 +62,10 @@ pub async fn serve<F>(
     let service = Arc::new(entrance.before(TowerToHyperService::new(warp::service(routes))));
     let accept = async {
         let mut failing = false;
-        loop {
+        for accepted in 1_usize.. {
+            if accepted.is_multiple_of(ACCEPT_BATCH) {
+                yield_now().await;
+            }
             match listener.accept().await {
                 Ok((socket, peer)) => {
                     failing = false;

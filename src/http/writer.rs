@@ -1,4 +1,4 @@
-//! Writes a viewer's stream to its socket: everything that is there in one write, and no buffer.
+//! Writes a viewer's stream to its socket: a piece in one write, and no buffer.
 
 use std::future::poll_fn;
 use std::io;
@@ -35,8 +35,13 @@ pub(super) struct Writer<S> {
     pending: Bytes,
     /// Nothing waits behind `pending`, and what comes wakes this task.
     caught_up: bool,
+    /// What the viewer has sent, in bytes.
+    ignored: usize,
     ended: bool,
 }
+
+/// So much a viewer may send behind its request; more is no viewer.
+const MOST_IGNORED_BYTES: usize = 64 << 10;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
     pub(super) fn new(socket: S, opened: Opened) -> Writer<S> {
@@ -53,6 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             head,
             pending: Bytes::new(),
             caught_up: false,
+            ignored: 0,
             ended: false,
         }
     }
@@ -131,14 +137,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Ready when the viewer has gone. What it sends is of no interest.
+    /// Ready when the viewer has gone. What it sends is of no interest, but has an end.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let mut unread = [0; 512];
             let mut unread = ReadBuf::new(&mut unread);
             ready!(Pin::new(&mut self.socket).poll_read(cx, &mut unread))?;
+            self.ignored += unread.filled().len();
             if unread.filled().is_empty() {
                 return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            if self.ignored > MOST_IGNORED_BYTES {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         }
     }
@@ -178,5 +188,92 @@ impl Framing {
             Framing::Chunked => Bytes::from_static(b"0\r\n\r\n"),
             Framing::UntilClose => Bytes::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
+    use warp::reply::Reply;
+
+    use super::*;
+    use crate::event::{Event, EventId, Topic};
+    use crate::hub::{Admission, Filter, Hub, Limits, Visitor};
+
+    fn hub() -> Hub {
+        let admission = Admission { max_viewers: 9, max_viewers_per_address: 9 };
+        Hub::new(Limits { events: 99, bytes: 1 << 20 }, admission)
+    }
+
+    fn push(hub: &Hub, id: &str, data: &str) {
+        let id = EventId::parse(id).expect("an id");
+        hub.push(Arc::new(Event::encode(id, Topic::Alert, "n".into(), 0.0, data)));
+    }
+
+    /// A stream that writes into a buffer of a few bytes, and the far end of it.
+    fn open(hub: &Hub, version: Version) -> (DuplexStream, JoinHandle<io::Result<()>>) {
+        let address = [192, 0, 2, 1].into();
+        let visitor = Visitor { address, via: None, secure: false, user_agent: None };
+        let viewer = hub.view(visitor, Filter::default(), None).expect("room");
+        let head = warp::reply().into_response().into_parts().0;
+        let (near, far) = duplex(64);
+        let writer = Writer::new(near, Opened { head, version, viewer });
+        (far, tokio::spawn(async { writer.run().await.1 }))
+    }
+
+    async fn ended(writing: JoinHandle<io::Result<()>>) -> io::Result<()> {
+        timeout(Duration::from_secs(30), writing).await.expect("it ends").expect("no panic")
+    }
+
+    #[tokio::test]
+    async fn what_is_written_bit_by_bit_arrives_whole() {
+        for (version, end) in [(Version::HTTP_11, "\n\n\r\n0\r\n\r\n"), (Version::HTTP_10, "\n\n")]
+        {
+            let hub = hub();
+            let (mut far, writing) = open(&hub, version);
+            (0..20).for_each(|number| push(&hub, &number.to_string(), &"x".repeat(3000)));
+            // The stream is blocked from the start, and still gets all of it when takpulse ends.
+            hub.close();
+            let mut text = String::new();
+            far.read_to_string(&mut text).await.expect("text");
+            ended(writing).await.expect("a clean end");
+            let ids: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("id:")).collect();
+            assert_eq!(ids.len(), 20, "{ids:?}");
+            assert!(text.ends_with(end), "{:?}", &text[text.len() - 30..]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_talks_without_end_is_none() {
+        let hub = hub();
+        let (far, writing) = open(&hub, Version::HTTP_11);
+        let (mut reading, mut talking) = tokio::io::split(far);
+        let talk = tokio::spawn(async move {
+            let mut sent = 0;
+            while talking.write_all(&[b'x'; 32]).await.is_ok() {
+                sent += 32;
+            }
+            sent
+        });
+        tokio::spawn(async move { tokio::io::copy(&mut reading, &mut tokio::io::sink()).await });
+        let why = ended(writing).await.expect_err("cut");
+        assert_eq!(why.kind(), io::ErrorKind::ConnectionAborted);
+        let sent: usize = talk.await.expect("no panic");
+        assert!((MOST_IGNORED_BYTES..2 * MOST_IGNORED_BYTES).contains(&sent), "{sent}");
+        assert_eq!(hub.viewers(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_goes_is_noticed_without_any_event() {
+        let hub = hub();
+        let (far, writing) = open(&hub, Version::HTTP_11);
+        drop(far);
+        ended(writing).await.expect_err("gone");
+        assert_eq!(hub.viewers(), 0);
     }
 }

@@ -1,10 +1,12 @@
 //! Keeps the latest state and a bounded history of the bus's events, and fans them out.
 //!
-//! One ring is shared by all viewers; pushing an event wakes those that wait, and each takes all
-//! that is behind its cursor in one piece. One heartbeat serves everybody.
+//! One ring is shared by all viewers; pushing an event wakes those that wait, and each takes what is
+//! behind its cursor, joined into pieces that viewers at the same place share. One heartbeat serves
+//! everybody.
 //!
 //! Architecture invariant: the hub knows the bus and events, but neither HTTP nor collectors.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,7 +32,7 @@ pub use viewer::Viewer;
 
 use pieces::Pieces;
 use ring::Ring;
-use seats::{End, Seats};
+use seats::{End, Seat, Seats};
 
 /// The hub; clones share it.
 #[derive(Clone)]
@@ -52,6 +54,22 @@ struct State {
     /// Events that the bus itself lost.
     missed: u64,
     closed: bool,
+    refusals: Refusals,
+}
+
+/// When a refusal was last logged: a crowd at the door is one line a minute.
+#[derive(Default)]
+struct Refusals(Option<Instant>);
+
+impl Refusals {
+    fn is_first(&mut self, now: Instant) -> bool {
+        let quiet = Duration::from_secs(60);
+        let first = self.0.is_none_or(|last| now.saturating_duration_since(last) >= quiet);
+        if first {
+            self.0 = Some(now);
+        }
+        first
+    }
 }
 
 /// The times that the hub keeps for all viewers.
@@ -74,7 +92,7 @@ pub struct Seen {
     pub since: f64,
     /// What it asked for.
     pub filter: Arc<Filter>,
-    /// Events that its connection was given.
+    /// Events that were handed to its connection; the last may still be on their way.
     pub events_sent: u64,
     /// Occurrences that it lost.
     pub lost: u64,
@@ -95,6 +113,7 @@ impl Hub {
             heartbeat: Bytes::new(),
             missed: 0,
             closed: false,
+            refusals: Refusals::default(),
         };
         Hub(Arc::new(Shared { state: Mutex::new(state), watched: watch::Sender::new(false) }))
     }
@@ -158,8 +177,14 @@ impl Hub {
         let address = visitor.address;
         let wants = filter.to_string();
         let mut state = self.state();
-        let viewer = Viewer::enter(self.clone(), &mut state, visitor, filter, last)?;
+        let entered = Viewer::enter(self.clone(), &mut state, visitor, filter, last);
+        let first_refusal = entered.is_err() && state.refusals.is_first(Instant::now());
         drop(state);
+        let viewer = entered.inspect_err(|full| {
+            if first_refusal {
+                warn!(%full, "viewers are refused (if all come through one proxy, name it in http.trusted_proxies)");
+            }
+        })?;
         self.0.watched.send_if_modified(|watched| !std::mem::replace(watched, true));
         info!(viewer = viewer.id(), %address, wants, "a viewer has connected");
         Ok(viewer)
@@ -178,6 +203,12 @@ impl Hub {
     /// Every viewer that is connected, the one that is there longest first.
     pub fn seen(&self) -> Vec<Seen> {
         let state = self.state();
+        // Those that are behind often stand together, and counting is a walk through the ring.
+        let mut counted = HashMap::new();
+        let mut behind = |seat: &Seat| {
+            let place = (seat.cursor, Arc::as_ptr(&seat.filter));
+            *counted.entry(place).or_insert_with(|| state.ring.waiting(&seat.cursor, &seat.filter))
+        };
         let mut seen: Vec<Seen> = state
             .seats
             .iter()
@@ -188,7 +219,7 @@ impl Hub {
                 filter: seat.filter.clone(),
                 events_sent: seat.events,
                 lost: seat.lost,
-                behind: state.ring.waiting(&seat.cursor, &seat.filter),
+                behind: behind(seat),
                 blocked: seat.blocked_since.map(|since| since.elapsed()),
             })
             .collect();
@@ -202,9 +233,15 @@ impl Hub {
         self.0.watched.subscribe()
     }
 
-    /// Ends every stream, and every one that is opened from now on.
+    /// Ends every stream when its viewer has what is held for it, and every one that is opened from
+    /// now on.
     pub fn close(&self) {
         self.change(|state| state.closed = true);
+    }
+
+    /// Gives up the viewers whose connection takes no bytes at the moment.
+    pub fn cut(&self) {
+        self.state().seats.cut();
     }
 
     fn leave(&self, place: usize) {
@@ -215,7 +252,7 @@ impl Hub {
         self.0.watched.send_if_modified(|was| std::mem::replace(was, watched) != watched);
         drop(state);
         let Some(seat) = seat else { return };
-        let reason = if closed { End::Shutdown } else { seat.end.unwrap_or(End::Closed) };
+        let reason = seat.end.unwrap_or(if closed { End::Shutdown } else { End::Closed });
         info!(
             viewer = seat.who.id,
             address = %seat.who.visitor.address,

@@ -12,8 +12,8 @@ use super::filter::Filter;
 use super::ring::{Batch, Cursor, Ring};
 use crate::event::encode_frame;
 
-/// The size of one piece, about: a viewer that is far behind must not hold a copy of the whole ring.
-const MOST_BYTES: usize = 32 << 10;
+/// The size of one piece, about: a viewer that takes no bytes holds one.
+const MOST_BYTES: usize = 16 << 10;
 const CHUNK_END: &[u8] = b"\r\n";
 /// So many pieces are kept. Viewers that keep up all stand at one place, or at a few.
 const MOST_KEPT: usize = 16;

@@ -44,7 +44,7 @@ impl Kind {
 }
 
 /// How far a viewer has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// The next event to look at, counted from the first that was ever pushed.
     next: u64,

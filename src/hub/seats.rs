@@ -29,7 +29,7 @@ pub struct Visitor {
 pub struct Admission {
     /// In total.
     pub max_viewers: usize,
-    /// From one address; from one /64 network, which is what one IPv6 user has.
+    /// From one address; from one /64 network, which is what an IPv6 user of the internet has.
     pub max_viewers_per_address: usize,
 }
 
@@ -44,7 +44,8 @@ pub enum Full {
     },
     /// That of one address.
     #[error(
-        "{max_viewers_per_address} viewers are connected from {address} already, and no more are allowed"
+        "{max_viewers_per_address} viewers are connected from {address}{} already, and no more are allowed",
+        if address.is_ipv6() { " or its network" } else { "" }
     )]
     Address {
         /// The address.
@@ -92,7 +93,7 @@ pub struct Seat {
     pub waits_for_news: bool,
     /// Since when its connection takes no bytes.
     pub blocked_since: Option<Instant>,
-    /// The hub has ended it.
+    /// The hub has given it up, whatever it was still to get.
     pub end: Option<End>,
 }
 
@@ -131,8 +132,8 @@ impl Seat {
         }
     }
 
-    fn give_up(&mut self) {
-        self.end = Some(End::Stalled);
+    fn give_up(&mut self, why: End) {
+        self.end = Some(why);
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
@@ -206,6 +207,10 @@ impl Seats {
     /// Empties a place.
     pub fn leave(&mut self, place: usize) -> Option<Seat> {
         let seat = self.seats.try_remove(place)?;
+        // Here and in the set: nobody else asked for the same.
+        if Arc::strong_count(&seat.filter) == 2 {
+            self.filters.remove(&seat.filter);
+        }
         let network = network(seat.who.visitor.address);
         if let Some(count) = self.from.get_mut(&network) {
             *count -= 1;
@@ -231,6 +236,13 @@ impl Seats {
         self.seats.iter_mut().for_each(|(_, seat)| seat.wake());
     }
 
+    /// Ends those whose connection takes no bytes now.
+    pub fn cut(&mut self) {
+        for (_, seat) in self.seats.iter_mut().filter(|(_, seat)| seat.blocked_since.is_some()) {
+            seat.give_up(End::Shutdown);
+        }
+    }
+
     /// Ends those whose connection has taken no bytes for this long, and forgets filters that nobody
     /// uses any more.
     pub fn tidy(&mut self, now: Instant, patience: Duration) {
@@ -240,17 +252,20 @@ impl Seats {
                 .blocked_since
                 .is_some_and(|since| now.saturating_duration_since(since) >= patience);
             if stalled {
-                seat.give_up();
+                seat.give_up(End::Stalled);
             }
         }
     }
 }
 
-/// What counts as one address: an IPv6 user has a whole /64.
+/// What counts as one address: an IPv6 user of the internet has a whole /64. On a local network
+/// (link-local, unique local) that would be everybody.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        IpAddr::V6(address) if !address.is_unicast_link_local() && !address.is_unique_local() => {
+            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
+        }
+        address => address,
     }
 }
 
@@ -266,6 +281,8 @@ mod tests {
             ("192.0.2.1", "::ffff:192.0.2.1", true),
             ("2001:db8::1", "2001:db8::ffff:1:2:3", true),
             ("2001:db8::1", "2001:db8:0:1::1", false),
+            ("fe80::1", "fe80::2", false),
+            ("fd00::1", "fd00::2", false),
         ] {
             let [one, other] = [one, other].map(|text| network(text.parse().expect("an address")));
             assert_eq!(one == other, same, "{one} {other}");

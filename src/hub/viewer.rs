@@ -14,8 +14,8 @@ use crate::event::{EventId, unix_now};
 
 /// A viewer; leaves the hub when dropped.
 ///
-/// As a stream it gives what is to be sent, all that is there in one piece, and ends when the hub
-/// ends it. Whoever writes it tells it when the connection takes no bytes ([`Viewer::poll_blocked`])
+/// As a stream it gives what is to be sent, in as few pieces as their size allows, and ends when the
+/// hub ends it. Whoever writes it tells it when the connection takes no bytes ([`Viewer::poll_blocked`])
 /// and when it does again ([`Viewer::unblocked`]): the hub watches over the time.
 pub struct Viewer {
     hub: Hub,
@@ -114,7 +114,7 @@ impl Viewer {
 
 /// What a seat has not been given yet, in one piece, and whether the hub has ended it.
 fn take(state: &mut State, place: usize) -> (Piece, bool) {
-    let State { ring, pieces, seats, beats, heartbeat, missed, closed } = state;
+    let State { ring, pieces, seats, beats, heartbeat, missed, closed, .. } = state;
     let Some(seat) = seats.get_mut(place).filter(|seat| seat.end.is_none()) else {
         return (Piece::default(), true);
     };
@@ -125,16 +125,15 @@ fn take(state: &mut State, place: usize) -> (Piece, bool) {
     seat.events += piece.events;
     seat.lost += piece.lost;
     let beat = std::mem::replace(&mut seat.beats, *beats) != *beats;
-    if !beat && !*closed {
+    // What is still held is given first: nobody can ask for it later.
+    let ends = *closed && piece.is_last();
+    if !beat && !ends {
         return (piece, false);
     }
-    if *closed {
-        seat.end = Some(End::Shutdown);
-    }
     let heartbeat = if beat { heartbeat.clone() } else { Bytes::new() };
-    let farewell = if *closed { farewell() } else { Bytes::new() };
+    let farewell = if ends { farewell() } else { Bytes::new() };
     let whole = Piece::of(&[piece.data(), heartbeat, farewell]);
-    (whole.caught_up(piece.is_last()), *closed)
+    (whole.caught_up(piece.is_last()), ends)
 }
 
 /// A reconnection delay spread over seconds, so that viewers do not come back all together.
@@ -284,6 +283,33 @@ mod tests {
             "event:note\ndata:{}\nid:a\n\nretry:N\n\n"
         );
         assert_eq!(piece(&mut viewer).await, None);
+    }
+
+    #[tokio::test]
+    async fn closing_gives_a_long_backlog_whole_and_cuts_only_who_takes_nothing() {
+        let hub = hub(9);
+        let mut viewer = view(&hub);
+        piece(&mut viewer).await;
+        let padding = "x".repeat(20 << 10);
+        for id in ["a", "b", "c", "d"] {
+            let (id, topic) = (EventId::parse(id).expect("an id"), Topic::Alert);
+            hub.push(Arc::new(Event::encode(id, topic, "n".into(), 0.0, &padding)));
+        }
+        hub.close();
+        let mut rest = piece(&mut viewer).await.expect("open");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(viewer.poll_blocked(&mut cx).is_pending(), "a full buffer is no reason to cut");
+        viewer.unblocked();
+        while let Some(more) = piece(&mut viewer).await {
+            rest += &more;
+        }
+        let ids: Vec<&str> = rest.lines().filter_map(|line| line.strip_prefix("id:")).collect();
+        assert_eq!(ids, ["a", "b", "c", "d"]);
+        assert!(rest.ends_with("retry:N\n\n"));
+        let mut stuck = view(&hub);
+        assert!(stuck.poll_blocked(&mut cx).is_pending());
+        hub.cut();
+        assert!(stuck.poll_blocked(&mut cx).is_ready());
     }
 
     #[tokio::test]

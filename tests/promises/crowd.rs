@@ -150,8 +150,8 @@ fn compare_with_and_without_stalled() {
     let grown = resident_bytes().saturating_sub(before);
     println!("p99 alone {alone:?}, beside {beside:?}; {grown} bytes more, {filled} to fill");
     assert_eq!(blocked(), STALLED);
-    // The ring, and for each the piece of 32 KiB that is half written and the connection itself.
-    assert!(grown < (1 << 20) + STALLED as u64 * (48 << 10), "{grown} bytes more");
+    // The ring, and for each the piece of 16 KiB that is half written and the connection itself.
+    assert!(grown < (1 << 20) + STALLED as u64 * (32 << 10), "{grown} bytes more");
 
     site.hub.end_stalled(Instant::now(), Duration::from_millis(1));
     site.wait_for_viewers(READING);
