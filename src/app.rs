@@ -87,11 +87,8 @@ impl App {
     pub async fn bind(config: Config) -> Result<App, StartError> {
         raise_file_limit();
         let listen = config.http.listen;
-        let listener = TcpListener::bind(listen).await.map_err(|why| StartError::Listen {
-            listen,
-            advice: advice(why.kind()),
-            why,
-        })?;
+        let listener = http::listen(listen, limits_of(&config.http))
+            .map_err(|why| StartError::Listen { listen, advice: advice(why.kind()), why })?;
         let bus = Arc::new(MemoryBus::new(config.bus.capacity));
         Ok(App { config, listener, bus })
     }

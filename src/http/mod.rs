@@ -32,7 +32,7 @@ mod writer;
 pub use base_path::BasePath;
 pub use client::Trusted;
 pub use entrance::Entrance;
-pub use serve::{Limits, serve};
+pub use serve::{Limits, listen, serve};
 
 use reject::ApiError;
 

@@ -4,11 +4,13 @@
 //! warp's own server has none of these, and its graceful end would wait for the streams for ever.
 
 use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
@@ -36,13 +38,25 @@ pub struct Limits {
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// Connections that may wait to be accepted (the kernel may allow fewer: net.core.somaxconn). With
 /// Rust's 128, those of a crowd that comes back at once would wait for a second to try again.
-const BACKLOG: i32 = 4096;
+const BACKLOG: u32 = 4096;
 /// For connections to end by themselves at shutdown.
 const DRAIN: Duration = Duration::from_secs(3);
 /// After so many the others have their turn: a crowd that comes must not hold up those who are there.
 const ACCEPT_BATCH: usize = 4;
 /// After accept failed (no file descriptor left, most likely).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Listens. The options are set before, because a client may come at once, and each inherits most.
+///
+/// # Errors
+/// The address cannot be had.
+pub fn listen(address: SocketAddr, limits: Limits) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    set_options(&socket, limits);
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves `routes` behind `entrance` until shutdown, and then until the connections have ended.
 pub async fn serve<F>(
@@ -55,7 +69,6 @@ pub async fn serve<F>(
     F: warp::Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     F::Future: Send,
 {
-    set_options(&listener, limits);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let refusals = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -100,8 +113,7 @@ pub async fn serve<F>(
     }
 }
 
-/// Options of the listener, most of which accepted sockets inherit.
-fn set_options(listener: &TcpListener, limits: Limits) {
+fn set_options(listener: &TcpSocket, limits: Limits) {
     use rustix::net::sockopt::{
         set_socket_send_buffer_size, set_tcp_nodelay, set_tcp_user_timeout,
     };
@@ -109,8 +121,7 @@ fn set_options(listener: &TcpListener, limits: Limits) {
     // A phone that has vanished acknowledges nothing; the kernel alone would wait for 15 minutes.
     let patience = u32::try_from(limits.write_timeout.as_millis()).unwrap_or(u32::MAX);
     let vanished = set_tcp_user_timeout(listener, patience);
-    let queue = rustix::net::listen(listener, BACKLOG);
-    for outcome in [send_buffer, vanished, set_tcp_nodelay(listener, true), queue] {
+    for outcome in [send_buffer, vanished, set_tcp_nodelay(listener, true)] {
         if let Err(why) = outcome {
             debug!(%why, "a socket option was refused; the kernel's default stays");
         }

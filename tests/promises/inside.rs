@@ -15,13 +15,14 @@ pub struct Inside {
     /// Where it listens.
     pub address: SocketAddr,
     bus: Arc<dyn Bus>,
+    go: mpsc::Sender<()>,
     ending: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Inside {
-    /// Starts it with this `config.toml` on a free port.
-    pub fn start(config: &str) -> Inside {
+    /// Lets it listen on a free port with this `config.toml`, but not run yet.
+    pub fn listen(config: &str) -> Inside {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("config.toml");
         std::fs::write(&path, config).expect("config.toml is written");
@@ -30,17 +31,24 @@ impl Inside {
         let config = config::load(overrides).expect("a good configuration").config;
         let ending = CancellationToken::new();
         let (tell, told) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
         let ended = ending.clone();
         let thread = std::thread::spawn(move || {
             let work = async {
                 let app = App::bind(config).await.expect("it listens");
                 tell.send((app.address(), app.bus())).expect("told");
+                may_go.recv().expect("told to run");
                 app.run(ended).await;
             };
             app::block_on(work).expect("a runtime");
         });
         let (address, bus) = told.recv().expect("it listens");
-        Inside { address, bus, ending, thread: Some(thread) }
+        Inside { address, bus, go, ending, thread: Some(thread) }
+    }
+
+    /// Lets it run.
+    pub fn run(&self) {
+        self.go.send(()).expect("it waits for this");
     }
 
     /// Publishes an event.
@@ -62,6 +70,7 @@ impl Inside {
 impl Drop for Inside {
     fn drop(&mut self) {
         self.ending.cancel();
+        let _running = self.go.send(());
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }

@@ -9,7 +9,6 @@ use takpulse::bus::{Bus, MemoryBus};
 use takpulse::event::{Event, EventId, Topic};
 use takpulse::http::{self, BasePath, Entrance, Site, Trusted};
 use takpulse::hub::{Admission, Hub, Limits};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::wire::{Stream, wait_for};
@@ -42,7 +41,13 @@ impl LocalSite {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
-                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                let limits = http::Limits {
+                    connections: 10_000,
+                    header_timeout: Duration::from_secs(10),
+                    write_timeout: Duration::from_secs(3600),
+                };
+                let anywhere = "127.0.0.1:0".parse().expect("an address");
+                let listener = http::listen(anywhere, limits).expect("a port");
                 tell.send(listener.local_addr().expect("an address")).expect("told");
                 let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(16));
                 let routes = http::routes(Arc::new(Site {
@@ -50,11 +55,6 @@ impl LocalSite {
                     bus,
                     collected: vec![Topic::SystemMetrics],
                 }));
-                let limits = http::Limits {
-                    connections: 10_000,
-                    header_timeout: Duration::from_secs(10),
-                    write_timeout: Duration::from_secs(3600),
-                };
                 http::serve(listener, routes, entrance, limits, stop).await;
             });
         });
