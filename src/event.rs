@@ -96,10 +96,12 @@ impl EventId {
     /// Takes an identifier from outside.
     ///
     /// # Errors
-    /// It is empty, longer than [`MAX_ID_BYTES`], or holds a control character (a line break would
-    /// end the field, and browsers ignore an identifier with a NUL).
+    /// It is empty, longer than [`MAX_ID_BYTES`], begins or ends with a space (which HTTP takes away
+    /// when it comes back as Last-Event-ID), or holds a control character (a line break would end the
+    /// field, and browsers ignore an identifier with a NUL).
     pub fn parse(text: &str) -> Result<EventId, EventIdError> {
-        if text.is_empty() || text.len() > MAX_ID_BYTES || text.chars().any(char::is_control) {
+        let bare = text.trim() == text && !text.chars().any(char::is_control);
+        if text.is_empty() || text.len() > MAX_ID_BYTES || !bare {
             return Err(EventIdError);
         }
         Ok(EventId(text.into()))
@@ -119,7 +121,9 @@ impl fmt::Display for EventId {
 
 /// An event identifier that cannot be one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("an event id is 1 to {MAX_ID_BYTES} bytes without control characters")]
+#[error(
+    "an event id is 1 to {MAX_ID_BYTES} bytes without control characters and without spaces around it"
+)]
 pub struct EventIdError;
 
 /// The node that publishes: it names the events and numbers them, `<node>-<boot>-<sequence>`.
@@ -317,7 +321,7 @@ mod tests {
         assert_eq!(Topic::parse("docker_status"), Ok(Topic::DockerStatus));
         assert_eq!(Topic::parse("weather.v1"), Ok(Topic::Published("weather.v1".into())));
         assert!(Topic::parse(&"a".repeat(64)).is_ok());
-        for bad in ["", "Docker", "1a", "a b", "a\n", "é", &"a".repeat(65)] {
+        for bad in ["", " a", "a ", "Docker", "1a", "a b", "a\n", "é", &"a".repeat(65)] {
             assert_eq!(Topic::parse(bad), Err(TopicError), "{bad:?}");
         }
     }
@@ -325,7 +329,7 @@ mod tests {
     #[test]
     fn an_id_that_could_break_the_stream_is_refused() {
         assert!(EventId::parse("edge-1-18f-7").is_ok());
-        for bad in ["", "a\nb", "a\rb", "a\0b", &"x".repeat(MAX_ID_BYTES + 1)] {
+        for bad in ["", " a", "a ", "a\nb", "a\rb", "a\0b", &"x".repeat(MAX_ID_BYTES + 1)] {
             assert_eq!(EventId::parse(bad), Err(EventIdError), "{bad:?}");
         }
     }
