@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::access::{Keyring, StateDir};
 use crate::bus::{Bus, MemoryBus};
 use crate::collect::docker::DockerCollector;
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
 use crate::collect::{Collector, Runner};
-use crate::config::{Config, HttpConfig, Schedule};
+use crate::config::{Config, HttpConfig, PublishConfig, Schedule};
 use crate::event::{Origin, Topic};
-use crate::http::{self, Site};
+use crate::http::{self, Publisher, Site};
 use crate::hub::{self, Hub};
 use crate::shutdown;
 use crate::telemetry;
@@ -140,7 +141,11 @@ impl App {
             collectors.start(runner(), collector, config.tak.schedule);
         }
 
-        let site = Site { hub: hub.clone(), bus, collected: collectors.topics.clone() };
+        let keyring = Arc::new(Keyring::new(StateDir::at(&config.state_dir)));
+        tokio::spawn(tidy(keyring.clone(), shutdown.clone()));
+        let publisher =
+            Publisher::new(keyring.clone(), bus.clone(), origin, rules_of(&config.publish));
+        let site = Site { hub: hub.clone(), publisher, bus, collected: collectors.topics.clone() };
         let routes = http::routes(Arc::new(site));
         let served = CancellationToken::new();
         let closing = close_at(shutdown.clone(), hub, served.clone());
@@ -150,6 +155,7 @@ impl App {
             served.cancel();
         };
         tokio::join!(serving, closing, collectors.watch());
+        keyring.close();
         info!("takpulse has ended");
     }
 }
@@ -189,10 +195,24 @@ fn limits_of(config: &HttpConfig) -> http::Limits {
     }
 }
 
+fn rules_of(config: &PublishConfig) -> http::Rules {
+    // What the configuration has checked is a topic.
+    let topics = config.topics.iter().filter_map(|name| Topic::parse(name).ok()).collect();
+    http::Rules { topics, rate_per_s: config.rate_per_s }
+}
+
 fn entrance_of(config: &HttpConfig) -> http::Entrance {
     http::Entrance {
         base_path: http::BasePath::new(&config.base_path),
         trusted: http::Trusted::new(config.trusted_proxies.clone()),
+    }
+}
+
+/// Lets the keyring keep what it knows.
+async fn tidy(keyring: Arc<Keyring>, shutdown: CancellationToken) {
+    let mut ticks = interval(Duration::from_secs(60));
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        keyring.tidy();
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
+use crate::access::Scope;
 use crate::config::Overrides;
 
 /// Host, Docker and TAK server of this box, live in a browser.
@@ -22,13 +23,58 @@ pub struct Cli {
 }
 
 /// What takpulse can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Collect and serve until it is stopped (this is the default)
     #[default]
     Run,
     /// Show the configuration in force and what is found on this box, and exit
     Check,
+    /// Make, list and revoke the tokens that scripts use
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Publish an event on a running takpulse; the token is taken from $TAKPULSE_TOKEN
+    Publish(PublishCommand),
+}
+
+/// What can be done with tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, for the only time
+    New {
+        /// What it is called
+        name: String,
+        /// What it is for: stream, publish, metrics or admin (several: with commas)
+        #[arg(long, value_delimiter = ',', required = true)]
+        scope: Vec<Scope>,
+    },
+    /// Show all tokens and when each was last used
+    List,
+    /// Take a token away; a running takpulse refuses it at once
+    Revoke {
+        /// What it is called
+        name: String,
+    },
+}
+
+/// An event to publish.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct PublishCommand {
+    /// Its type, such as weather
+    #[arg(value_name = "TYPE")]
+    pub topic: String,
+    /// Its data as JSON; `-` reads it from the standard input
+    #[arg(value_name = "JSON", default_value = "-")]
+    pub data: String,
+    /// An id of your own; an event with an id that was accepted before is not delivered twice
+    #[arg(long)]
+    pub id: Option<String>,
+    /// The Flask-SSE channel
+    #[arg(long)]
+    pub channel: Option<String>,
+    /// What viewers wait before they connect again, in milliseconds
+    #[arg(long, value_name = "MS")]
+    pub retry: Option<u64>,
 }
 
 impl Cli {

@@ -27,7 +27,7 @@ use proxy::{base_path, networks};
 use reader::{Faulted, Section};
 use values::{
     bytes, count, docker_host, duration, flag, listen_address, log_format, log_level, memory_only,
-    node_name, path, port, server_name,
+    node_name, path, port, rate, server_name, topic_names,
 };
 
 /// `config.toml`: the reference and the defaults.
@@ -38,10 +38,14 @@ pub const REFERENCE: &str = include_str!("../config.toml");
 pub struct Config {
     /// The name of this machine in every event.
     pub node: String,
+    /// Where takpulse keeps what must survive a restart.
+    pub state_dir: PathBuf,
     /// The web server.
     pub http: HttpConfig,
     /// The event stream.
     pub stream: StreamConfig,
+    /// Publishing from outside.
+    pub publish: PublishConfig,
     /// The bus.
     pub bus: BusConfig,
     /// The log.
@@ -86,6 +90,15 @@ pub struct StreamConfig {
     pub history_events: usize,
     /// Bytes kept for them.
     pub history_bytes: usize,
+}
+
+/// Publishing from outside.
+#[derive(Clone, Debug)]
+pub struct PublishConfig {
+    /// The types that may be published; empty: every one that is not takpulse's own.
+    pub topics: Vec<String>,
+    /// Events a second for each token, in the long run.
+    pub rate_per_s: f64,
 }
 
 /// The bus.
@@ -219,8 +232,10 @@ pub fn load(overrides: Overrides) -> Result<Loaded, Faults> {
 impl Config {
     fn read(root: &mut Section<'_>) -> Result<Config, Faulted> {
         let node = root.optional("node", node_name);
+        let state_dir = root.optional("state_dir", path);
         let http = HttpConfig::read(&mut root.section("http"));
         let stream = StreamConfig::read(&mut root.section("stream"));
+        let publish = PublishConfig::read(&mut root.section("publish"));
         let bus = BusConfig::read(&mut root.section("bus"));
         let log = LogConfig::read(&mut root.section("log"));
         let host = HostConfig::read(&mut root.section("host"));
@@ -230,8 +245,10 @@ impl Config {
         let tak = TakConfig::read(&mut collect.section("tak"));
         Ok(Config {
             node: node?.unwrap_or_else(values::host_name),
+            state_dir: state_dir?.unwrap_or_else(values::state_dir),
             http: http?,
             stream: stream?,
+            publish: publish?,
             bus: bus?,
             log: log?,
             host: host?,
@@ -275,6 +292,14 @@ impl StreamConfig {
             history_events: history_events?,
             history_bytes: history_bytes?,
         })
+    }
+}
+
+impl PublishConfig {
+    fn read(section: &mut Section<'_>) -> Result<PublishConfig, Faulted> {
+        let topics = section.required("topics", topic_names);
+        let rate_per_s = section.required("rate_per_s", rate);
+        Ok(PublishConfig { topics: topics?, rate_per_s: rate_per_s? })
     }
 }
 

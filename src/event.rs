@@ -180,6 +180,29 @@ impl Origin {
         let json = serde_json::to_string(&Envelope { node: &self.node, timestamp, report })?;
         Ok(Event::encode(self.next_id(), topic, self.node.clone(), timestamp, &json))
     }
+
+    /// Makes an event of what somebody published here.
+    pub fn published(&self, published: Published) -> Event {
+        let Published { id, topic, channel, data, retry } = published;
+        let id = id.unwrap_or_else(|| self.next_id());
+        let node = self.node.clone();
+        Event::with_retry(id, topic, node, unix_now(), &data, retry).on_channel(&channel)
+    }
+}
+
+/// What somebody publishes from outside.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The publisher's own; `None`: this node gives one.
+    pub id: Option<EventId>,
+    /// What it is.
+    pub topic: Topic,
+    /// The Flask-SSE channel.
+    pub channel: String,
+    /// Any text.
+    pub data: String,
+    /// For the viewers' next reconnection, in milliseconds.
+    pub retry: Option<u64>,
 }
 
 /// One message, encoded.
@@ -198,7 +221,18 @@ impl Event {
     /// Encodes `data` (any text; line breaks are normalised) into its frame on the default channel.
     /// `timestamp` is in Unix seconds.
     pub fn encode(id: EventId, topic: Topic, node: Arc<str>, timestamp: f64, data: &str) -> Event {
-        let frame = Bytes::from(encode_frame(topic.as_str(), data, Some(id.as_str()), None));
+        Event::with_retry(id, topic, node, timestamp, data, None)
+    }
+
+    fn with_retry(
+        id: EventId,
+        topic: Topic,
+        node: Arc<str>,
+        timestamp: f64,
+        data: &str,
+        retry: Option<u64>,
+    ) -> Event {
+        let frame = Bytes::from(encode_frame(topic.as_str(), data, Some(id.as_str()), retry));
         // Data of one line stands in the frame as it is; only other data is kept a second time.
         let start = "event:".len() + topic.as_str().len() + "\ndata:".len();
         let data = if frame[start..].starts_with(data.as_bytes()) {

@@ -13,12 +13,14 @@
 //! the [`hub`] keeps the latest state and a bounded history, and hands both to the viewers that
 //! [`http`] serves.
 //!
-//! `takpulse check` is a second way in: `main -> check -> app, collect`; `cli` only reads the command
-//! line.
+//! [`access`] keeps the tokens: `http` asks it who may publish. `takpulse check`, `token` and `publish`
+//! are other ways in (`main -> check -> app, collect`; `main -> access`; `main -> post`); `cli` only reads
+//! the command line.
 //!
 //! Architecture invariants: HTTP knows no collector and collectors know no HTTP; [`event`] knows no
 //! I/O; [`config`] is a leaf. `tests/promises/house.rs` holds the imports to these arrows.
 
+pub mod access;
 pub mod app;
 pub mod bus;
 pub mod check;
@@ -28,5 +30,6 @@ pub mod config;
 pub mod event;
 pub mod http;
 pub mod hub;
+pub mod post;
 pub mod shutdown;
 pub mod telemetry;

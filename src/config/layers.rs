@@ -159,8 +159,8 @@ impl Environment {
         let mut dict = Dict::new();
         for (name, value) in variables {
             let key = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
-            // $TAKPULSE_CONFIG names the file and is no setting.
-            if key != "config" {
+            // $TAKPULSE_CONFIG names the file, and $TAKPULSE_TOKEN is for `takpulse publish`.
+            if key != "config" && key != "token" {
                 put(&mut dict, &key, value);
             }
         }

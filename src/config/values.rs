@@ -128,6 +128,58 @@ pub(super) fn path(value: &Value) -> Read<PathBuf> {
         .ok_or_else(|| "a path, such as \"/etc/takpulse/client.pem\"".into())
 }
 
+/// Where the state is kept when nobody says: where systemd says, else as root where services keep
+/// theirs, else in the user's own directory.
+pub(super) fn state_dir() -> PathBuf {
+    let from =
+        |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+    if let Some(given) = from("STATE_DIRECTORY") {
+        return given;
+    }
+    if rustix::process::geteuid().is_root() {
+        return "/var/lib/takpulse".into();
+    }
+    let own = from("XDG_STATE_HOME").or_else(|| from("HOME").map(|home| home.join(".local/state")));
+    own.unwrap_or_else(|| "/tmp".into()).join("takpulse")
+}
+
+/// A number of things a second.
+pub(super) fn rate(value: &Value) -> Read<f64> {
+    let written = || quoted(value)?.parse().ok();
+    let number = value.to_f64().or_else(|| value.to_i128().map(|whole| whole as f64));
+    let number = number.or_else(written);
+    number
+        .filter(|rate| (0.01..=100_000.0).contains(rate))
+        .ok_or_else(|| "a number from 0.01 to 100000".into())
+}
+
+/// Names of event types; the environment's are one text, with commas between them.
+pub(super) fn topic_names(value: &Value) -> Read<Vec<String>> {
+    let name = |text: &str| is_topic_name(text.trim()).then(|| text.trim().to_owned());
+    let list: Option<Vec<String>> = match value {
+        Value::Array(_, items) => items.iter().map(|item| name(quoted(item)?)).collect(),
+        text => quoted(text).and_then(|text| match text.trim() {
+            "" => Some(Vec::new()),
+            list => list.split(',').map(name).collect(),
+        }),
+    };
+    list.ok_or_else(|| {
+        "a list of types, each a lower-case letter and up to 63 of a-z, 0-9, '_', '.' and '-', such as \
+         [\"weather\", \"team.note\"]"
+            .into()
+    })
+}
+
+/// As the stream takes them (the configuration is a leaf, and does not ask it).
+fn is_topic_name(name: &str) -> bool {
+    let plain = |letter: char| {
+        letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_.-".contains(letter)
+    };
+    name.len() <= 64
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(plain)
+}
+
 pub(super) fn listen_address(value: &Value) -> Read<SocketAddr> {
     quoted(value).and_then(|text| text.parse().ok()).ok_or_else(|| {
         "an IP address and a port, such as \"127.0.0.1:8480\" or \"[::]:8480\"".into()

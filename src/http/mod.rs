@@ -19,10 +19,12 @@ use crate::hub::Hub;
 mod api;
 mod assets;
 mod base_path;
+mod bucket;
 mod client;
 mod connection;
 mod entrance;
 mod handover;
+mod publish;
 mod reject;
 mod serve;
 mod stream;
@@ -32,6 +34,7 @@ mod writer;
 pub use base_path::BasePath;
 pub use client::Trusted;
 pub use entrance::Entrance;
+pub use publish::{Publisher, Rules};
 pub use serve::{Limits, listen, serve};
 
 use reject::ApiError;
@@ -40,6 +43,8 @@ use reject::ApiError;
 pub struct Site {
     /// The latest state, and the streams.
     pub hub: Hub,
+    /// Takes events from outside.
+    pub publisher: Publisher,
     /// Asked for its health.
     pub bus: Arc<dyn Bus>,
     /// The topics that have a collector: ready means that each has spoken.
@@ -75,10 +80,31 @@ pub fn routes(
         let site = site.clone();
         move || Ok(api::viewers(&site))
     });
+    let publish = at("/publish")
+        .and(warp::method())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then({
+            let site = site.clone();
+            move |method, headers, body| {
+                let site = site.clone();
+                async move { site.publisher.answer(&method, &headers, body).await }
+            }
+        });
     let alive = at("/healthz").and(get_or_head()).map(|| Ok(api::alive()));
     let ready = at("/readyz").and(get_or_head()).map(move || api::ready(&site));
     let files = assets::file().and(get_or_head()).and(assets::if_none_match()).map(assets::answer);
-    let answers = stream.or(state).unify().or(viewers).unify().or(alive).unify().or(ready).unify();
+    let answers = stream
+        .or(publish)
+        .unify()
+        .or(state)
+        .unify()
+        .or(viewers)
+        .unify()
+        .or(alive)
+        .unify()
+        .or(ready)
+        .unify();
     answers
         .map(|answer: Result<Response, ApiError>| answer.unwrap_or_else(Reply::into_response))
         .or(files)

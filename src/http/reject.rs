@@ -4,9 +4,10 @@
 //! [`answer`].
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use serde_json::json;
-use warp::http::header::{ALLOW, RETRY_AFTER};
+use warp::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use warp::http::{HeaderValue, StatusCode};
 use warp::reject::{MethodNotAllowed, Rejection};
 use warp::reply::{Reply, Response};
@@ -21,11 +22,13 @@ pub(super) struct ApiError {
     code: &'static str,
     message: String,
     retry_after_seconds: Option<u32>,
+    /// The methods of the path, for a wrong one.
+    allow: &'static str,
 }
 
 impl ApiError {
     pub(super) fn new(status: StatusCode, code: &'static str, message: String) -> ApiError {
-        ApiError { status, code, message, retry_after_seconds: None }
+        ApiError { status, code, message, retry_after_seconds: None, allow: "GET, HEAD" }
     }
 
     pub(super) fn bad_request(code: &'static str, message: String) -> ApiError {
@@ -62,13 +65,60 @@ impl ApiError {
         )
     }
 
-    /// Every path is only read.
+    /// Every path but one is only read.
     pub(super) fn method_not_allowed() -> ApiError {
         ApiError::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
-            "takpulse is only read; use GET".into(),
+            "this path is only read; use GET".into(),
         )
+    }
+
+    /// No token, or none that is known.
+    pub(super) fn unauthorized() -> ApiError {
+        let message = "this needs a token: send `Authorization: Bearer TOKEN`; `takpulse token new` makes one";
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message.into())
+    }
+
+    pub(super) fn wrong_scope(scope: &str) -> ApiError {
+        let message = format!(
+            "this token is not for this; make one with `takpulse token new NAME --scope {scope}`"
+        );
+        ApiError::new(StatusCode::FORBIDDEN, "wrong_scope", message)
+    }
+
+    pub(super) fn too_often(wait: Duration) -> ApiError {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        let message = format!(
+            "too many events with this token (publish.rate_per_s); try again in {seconds} s"
+        );
+        let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_often", message);
+        ApiError { retry_after_seconds: Some(seconds), ..error }
+    }
+
+    pub(super) fn body_too_large(most_bytes: usize) -> ApiError {
+        let message = format!("the request's body is larger than {most_bytes} bytes; send less");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
+    pub(super) fn body_timeout() -> ApiError {
+        let message = "the request's body did not come in time; send it in one piece";
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", message.into())
+    }
+
+    pub(super) fn body_broken() -> ApiError {
+        ApiError::bad_request("body_broken", "the request's body ended early; send it again".into())
+    }
+
+    /// For the one path that is only written to.
+    pub(super) fn only_post() -> ApiError {
+        let message = "events are published with POST".into();
+        let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message);
+        ApiError { allow: "POST", ..error }
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     fn body(&self) -> String {
@@ -97,7 +147,10 @@ impl Reply for ApiError {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(self.allow));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -9,20 +9,25 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &[]),
     ("shutdown", &[]),
     ("telemetry", &["config"]),
-    ("cli", &["config"]),
+    ("cli", &["access", "config"]),
     ("bus", &["event"]),
     ("hub", &["bus", "event"]),
-    ("http", &["hub", "bus", "event"]),
+    ("http", &["access", "hub", "bus", "event"]),
+    ("access", &["event"]),
+    ("post", &["app", "cli", "config"]),
     ("collect", &["bus", "event", "config"]),
     ("check", &["app", "collect", "config"]),
-    ("app", &["bus", "collect", "config", "event", "http", "hub", "shutdown", "telemetry"]),
+    (
+        "app",
+        &["access", "bus", "collect", "config", "event", "http", "hub", "shutdown", "telemetry"],
+    ),
 ];
 
 /// The only places that may name each library.
 const ONLY_HOME: &[(&str, &[&str])] = &[
     ("warp", &["http/"]),
-    // A server on one side, a client on the other.
-    ("hyper_util", &["http/", "collect/tak/checks/http.rs"]),
+    // A server on one side, clients on the other.
+    ("hyper_util", &["http/", "collect/tak/checks/http.rs", "post.rs"]),
     ("bollard", &["collect/docker/"]),
     ("sysinfo", &["collect/system/"]),
     ("rustls", &["collect/tak/"]),

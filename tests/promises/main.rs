@@ -31,6 +31,7 @@ mod limits;
 mod one_file;
 mod protocol;
 mod proxy;
+mod publish;
 mod resume;
 mod stream;
 mod tak;

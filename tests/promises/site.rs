@@ -1,13 +1,15 @@
 //! The stream without collectors: hub and web server inside the test, fed by the test.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use takpulse::access::{Keyring, StateDir};
 use takpulse::bus::{Bus, MemoryBus};
-use takpulse::event::{Event, EventId, Topic};
-use takpulse::http::{self, BasePath, Entrance, Site, Trusted};
+use takpulse::event::{Event, EventId, Origin, Topic};
+use takpulse::http::{self, BasePath, Entrance, Publisher, Rules, Site, Trusted};
 use takpulse::hub::{Admission, Hub, Limits};
 use tokio_util::sync::CancellationToken;
 
@@ -50,8 +52,13 @@ impl LocalSite {
                 let listener = http::listen(anywhere, limits).expect("a port");
                 tell.send(listener.local_addr().expect("an address")).expect("told");
                 let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(16));
+                // Nobody has a token for it: the test pushes by itself.
+                let keyring = Arc::new(Keyring::new(StateDir::at(Path::new("/nonexistent"))));
+                let origin = Arc::new(Origin::starting_now("edge-1"));
+                let rules = Rules { topics: Vec::new(), rate_per_s: 1.0 };
                 let routes = http::routes(Arc::new(Site {
                     hub: serving,
+                    publisher: Publisher::new(keyring, bus.clone(), origin, rules),
                     bus,
                     collected: vec![Topic::SystemMetrics],
                 }));

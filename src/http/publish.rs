@@ -1,0 +1,254 @@
+//! `POST /publish`: events from outside, the same call as Flask-SSE's
+//! `sse.publish(data, type=..., id=..., retry=..., channel=...)`.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+use tokio_stream::{Stream, StreamExt};
+use tracing::{debug, warn};
+use warp::http::header::AUTHORIZATION;
+use warp::http::{HeaderMap, Method, StatusCode};
+use warp::reply::{Reply, Response};
+
+use super::bucket::Bucket;
+use super::reject::ApiError;
+use crate::access::{Bearer, Keyring, Scope};
+use crate::bus::Bus;
+use crate::event::{DEFAULT_CHANNEL, EventId, Origin, Published, Topic};
+
+/// The largest request.
+const MAX_BODY_BYTES: usize = 64 << 10;
+/// Until it must be there.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest reconnection time that can be asked for: a day, in milliseconds.
+const MAX_RETRY_MS: u64 = 86_400_000;
+/// So many ids of others are remembered, so that none is delivered twice.
+const REMEMBERED_IDS: usize = 4096;
+/// So many combinations of type and channel there may be: each is kept for good.
+const MOST_KINDS: usize = 1000;
+/// What others may not publish.
+const RESERVED: [&str; 6] =
+    ["system_metrics", "docker_status", "tak_status", "alert", "ping", "lagged"];
+
+/// Takes events from outside.
+pub struct Publisher {
+    keyring: Arc<Keyring>,
+    bus: Arc<dyn Bus>,
+    origin: Arc<Origin>,
+    rules: Rules,
+    seen: Mutex<Seen>,
+}
+
+/// What may be published, and how often.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// These types only; empty: every one that is not reserved.
+    pub topics: Vec<Topic>,
+    /// Events a second for each token, in the long run.
+    pub rate_per_s: f64,
+}
+
+/// What was published so far.
+#[derive(Default)]
+struct Seen {
+    buckets: HashMap<String, Bucket>,
+    ids: HashSet<EventId>,
+    oldest_first: VecDeque<EventId>,
+    kinds: HashSet<(Topic, String)>,
+    /// When a refusal was last logged for each token.
+    complained: HashMap<String, Instant>,
+}
+
+/// What is posted. `id`, `retry` and `channel` mean nothing when they are empty or 0, as in
+/// Flask-SSE.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Posted {
+    #[serde(rename = "type")]
+    topic: Option<String>,
+    data: Box<RawValue>,
+    id: Option<String>,
+    retry: Option<u64>,
+    channel: Option<String>,
+}
+
+impl Publisher {
+    /// Publishes on `bus` what bearers of these tokens send.
+    pub fn new(
+        keyring: Arc<Keyring>,
+        bus: Arc<dyn Bus>,
+        origin: Arc<Origin>,
+        rules: Rules,
+    ) -> Publisher {
+        Publisher { keyring, bus, origin, rules, seen: Mutex::default() }
+    }
+
+    /// Answers a request. The token is looked at before the body is.
+    pub(super) async fn answer<B: Buf>(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: impl Stream<Item = Result<B, warp::Error>>,
+    ) -> Result<Response, ApiError> {
+        if method != Method::POST {
+            return Err(ApiError::only_post());
+        }
+        let bearer = self.bearer(headers)?;
+        let outcome = match self.take_turn(&bearer.name) {
+            Ok(()) => read_whole(body).await.and_then(|body| self.publish(&body)),
+            Err(wait) => Err(ApiError::too_often(wait)),
+        };
+        match &outcome {
+            Ok(_) => debug!(token = bearer.name, "an event was published"),
+            Err(why) if self.complains(&bearer.name) => {
+                warn!(token = bearer.name, why = why.message(), "an event was refused");
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, ApiError> {
+        let token = headers.get(AUTHORIZATION).and_then(|value| {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+        let bearer = token.and_then(|token| self.keyring.bearer(token));
+        let bearer = bearer.ok_or_else(ApiError::unauthorized)?;
+        if bearer.may(Scope::Publish) { Ok(bearer) } else { Err(ApiError::wrong_scope("publish")) }
+    }
+
+    fn take_turn(&self, token: &str) -> Result<(), Duration> {
+        let now = Instant::now();
+        let mut seen = self.seen();
+        let bucket = seen
+            .buckets
+            .entry(token.to_owned())
+            .or_insert_with(|| Bucket::full(self.rules.rate_per_s, now));
+        bucket.take(now)
+    }
+
+    /// Whether a refusal is logged: once a minute for each token.
+    fn complains(&self, token: &str) -> bool {
+        let now = Instant::now();
+        let quiet = Duration::from_secs(60);
+        let mut seen = self.seen();
+        let last = seen.complained.get(token);
+        let first = last.is_none_or(|last| now.saturating_duration_since(*last) >= quiet);
+        if first {
+            seen.complained.insert(token.to_owned(), now);
+        }
+        first
+    }
+
+    fn publish(&self, body: &[u8]) -> Result<Response, ApiError> {
+        let posted: Posted = serde_json::from_slice(body).map_err(|why| {
+            let message = format!(
+                "this is not {{\"type\":T,\"data\":any,\"id\"?:text,\"retry\"?:ms,\"channel\"?:text}}: {why}"
+            );
+            ApiError::bad_request("bad_event", message)
+        })?;
+        let event = self.check(posted)?;
+        let (id, known) = self.remember(&event)?;
+        if let Some(id) = known {
+            let accepted = json!({ "id": id.as_str(), "duplicate": true });
+            return Ok(warp::reply::json(&accepted).into_response());
+        }
+        let event = self.origin.published(Published { id, ..event });
+        let accepted = json!({ "id": event.id().as_str() });
+        self.bus.publish(Arc::new(event));
+        let accepted = warp::reply::json(&accepted);
+        Ok(warp::reply::with_status(accepted, StatusCode::ACCEPTED).into_response())
+    }
+
+    fn check(&self, posted: Posted) -> Result<Published, ApiError> {
+        let bad = |code, message: String| Err(ApiError::bad_request(code, message));
+        // What a browser calls an event without a name.
+        let name = posted.topic.as_deref().filter(|name| !name.is_empty()).unwrap_or("message");
+        if RESERVED.contains(&name) {
+            return bad("reserved_type", format!("{name} is takpulse's own; choose another type"));
+        }
+        let topic = match Topic::parse(name) {
+            Ok(topic) => topic,
+            Err(why) => return bad("bad_type", format!("type cannot be this: {why}")),
+        };
+        if !self.rules.topics.is_empty() && !self.rules.topics.contains(&topic) {
+            let message = format!("{name} is not on the list publish.topics of the configuration");
+            return bad("type_not_listed", message);
+        }
+        let id = posted.id.filter(|id| !id.is_empty());
+        let id = match id.map(|id| EventId::parse(&id)).transpose() {
+            Ok(id) => id,
+            Err(why) => return bad("bad_id", format!("id cannot be this: {why}")),
+        };
+        let retry = posted.retry.filter(|retry| *retry > 0);
+        if retry.is_some_and(|retry| retry > MAX_RETRY_MS) {
+            return bad("bad_retry", format!("retry is in milliseconds, at most {MAX_RETRY_MS}"));
+        }
+        let channel = posted.channel.filter(|channel| !channel.is_empty());
+        let channel = channel.unwrap_or_else(|| DEFAULT_CHANNEL.into());
+        if channel.len() > 256 || channel.chars().any(char::is_control) {
+            let message = "channel is at most 256 bytes of text without control characters";
+            return bad("bad_channel", message.into());
+        }
+        // A text is sent as it is, everything else as JSON.
+        let data = serde_json::from_str(posted.data.get());
+        let data = data.unwrap_or_else(|_| posted.data.get().to_owned());
+        Ok(Published { id, topic, channel, data, retry })
+    }
+
+    /// Notes the event's id and kind; the id again when it was accepted before.
+    fn remember(&self, event: &Published) -> Result<(Option<EventId>, Option<EventId>), ApiError> {
+        let mut seen = self.seen();
+        let kind = (event.topic.clone(), event.channel.clone());
+        if !seen.kinds.contains(&kind) {
+            if seen.kinds.len() >= MOST_KINDS {
+                let message = format!(
+                    "{MOST_KINDS} different types and channels were published already; use those"
+                );
+                return Err(ApiError::bad_request("too_many_kinds", message));
+            }
+            seen.kinds.insert(kind);
+        }
+        let Some(id) = event.id.clone() else { return Ok((None, None)) };
+        if !seen.ids.insert(id.clone()) {
+            return Ok((None, Some(id)));
+        }
+        seen.oldest_first.push_back(id.clone());
+        if seen.oldest_first.len() > REMEMBERED_IDS
+            && let Some(oldest) = seen.oldest_first.pop_front()
+        {
+            seen.ids.remove(&oldest);
+        }
+        Ok((Some(id), None))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The body, when it is not too large and comes in time.
+async fn read_whole<B: Buf>(
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) -> Result<Bytes, ApiError> {
+    let gather = async {
+        let mut body = std::pin::pin!(body);
+        let mut whole = Vec::new();
+        while let Some(part) = body.next().await {
+            let mut part = part.map_err(|_| ApiError::body_broken())?;
+            if whole.len() + part.remaining() > MAX_BODY_BYTES {
+                return Err(ApiError::body_too_large(MAX_BODY_BYTES));
+            }
+            whole.extend_from_slice(&part.copy_to_bytes(part.remaining()));
+        }
+        Ok(whole.into())
+    };
+    timeout(BODY_TIMEOUT, gather).await.unwrap_or_else(|_| Err(ApiError::body_timeout()))
+}
