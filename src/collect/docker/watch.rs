@@ -184,11 +184,14 @@ async fn follow(host: Option<String>, notes: Arc<Notes>) {
             last = outcome;
         }
         sleep(RETRY).await;
-        if refused {
-            // Whoever reads the engine meanwhile sees it go, and then its return is looked out for.
-            timeout(REFUSED_RETRY - RETRY, notes.away.notified()).await.ok();
-        }
+        // Whoever reads the engine meanwhile sees it go, and then its return is looked out for.
+        timeout(further_rest(refused), notes.away.notified()).await.ok();
     }
+}
+
+/// How long the event stream is left alone after the first [`RETRY`], unless the engine goes away.
+fn further_rest(refused: bool) -> Duration {
+    if refused { REFUSED_RETRY - RETRY } else { Duration::ZERO }
 }
 
 /// Listens until the stream ends; says why it could not begin, or why it broke.
@@ -223,6 +226,13 @@ async fn listen(engine: &Engine, notes: &Notes) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_event_stream_is_asked_for_once_a_minute_and_a_broken_one_each_second() {
+        for (refused, seconds) in [(true, 60), (false, 1)] {
+            assert_eq!(RETRY + further_rest(refused), Duration::from_secs(seconds), "{refused}");
+        }
+    }
 
     #[test]
     fn what_a_viewer_sees_wakes_and_a_health_check_at_work_does_not() {
