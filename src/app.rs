@@ -142,7 +142,7 @@ impl App {
         }
 
         let keyring = Arc::new(Keyring::new(StateDir::at(&config.state_dir)));
-        tokio::spawn(tidy(keyring.clone(), shutdown.clone()));
+        tokio::spawn(keep_uses(keyring.clone(), shutdown.clone()));
         let publisher =
             Publisher::new(keyring.clone(), bus.clone(), origin, rules_of(&config.publish));
         let site = Site { hub: hub.clone(), publisher, bus, collected: collectors.topics.clone() };
@@ -155,7 +155,7 @@ impl App {
             served.cancel();
         };
         tokio::join!(serving, closing, collectors.watch());
-        keyring.close();
+        keyring.keep_uses();
         info!("takpulse has ended");
     }
 }
@@ -208,11 +208,15 @@ fn entrance_of(config: &HttpConfig) -> http::Entrance {
     }
 }
 
-/// Lets the keyring keep what it knows.
-async fn tidy(keyring: Arc<Keyring>, shutdown: CancellationToken) {
-    let mut ticks = interval(Duration::from_secs(60));
+/// When tokens were last used is written this often at most: SD cards die of small writes.
+const BETWEEN_USES_KEPT: Duration = Duration::from_secs(60);
+
+async fn keep_uses(keyring: Arc<Keyring>, shutdown: CancellationToken) {
+    let mut ticks = interval(BETWEEN_USES_KEPT);
     while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        keyring.tidy();
+        let keyring = keyring.clone();
+        // A panic in there is logged by its own, and the next minute tries again.
+        let _panicked = tokio::task::spawn_blocking(move || keyring.keep_uses()).await;
     }
 }
 

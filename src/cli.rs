@@ -64,7 +64,7 @@ pub struct PublishCommand {
     #[arg(value_name = "TYPE")]
     pub topic: String,
     /// Its data as JSON; `-` reads it from the standard input
-    #[arg(value_name = "JSON", default_value = "-")]
+    #[arg(value_name = "JSON", default_value = "-", allow_negative_numbers = true)]
     pub data: String,
     /// An id of your own; an event with an id that was accepted before is not delivered twice
     #[arg(long)]

@@ -153,6 +153,11 @@ impl Origin {
         &self.node
     }
 
+    /// Whether an id is one that this run gives, or will give.
+    pub fn is_own(&self, id: &EventId) -> bool {
+        id.as_str().starts_with(&format!("{}-{:x}-", self.node, self.boot))
+    }
+
     fn next_id(&self) -> EventId {
         let sequence = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         EventId(format!("{}-{:x}-{sequence}", self.node, self.boot).into())

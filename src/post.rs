@@ -10,8 +10,9 @@ use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -65,7 +66,9 @@ pub enum PostError {
 /// # Errors
 /// It could not be published.
 pub fn publish(config: &Config, command: PublishCommand) -> Result<String, PostError> {
-    let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
+    // A file from Windows ends its lines with more than was meant.
+    let token = std::env::var(TOKEN).ok().map(|token| token.trim().to_owned());
+    let token = token.filter(|token| !token.is_empty());
     let token = token.ok_or(PostError::NoToken)?;
     let body = body(&command)?;
     let address = local(config.http.listen);
@@ -88,17 +91,28 @@ fn body(command: &PublishCommand) -> Result<String, PostError> {
         io::stdin().read_to_string(&mut text).map_err(PostError::Input)?;
     }
     let data: Box<RawValue> = serde_json::from_str(&text).map_err(PostError::NoJson)?;
-    let PublishCommand { topic, id, channel, retry, .. } = command;
-    let mut event = json!({ "type": topic, "data": data });
-    for (key, value) in [("id", id), ("channel", channel)] {
-        if let Some(value) = value {
-            event[key] = json!(value);
-        }
-    }
-    if let Some(retry) = retry {
-        event["retry"] = json!(retry);
-    }
-    Ok(event.to_string())
+    let event = Body {
+        topic: &command.topic,
+        data: &data,
+        id: command.id.as_deref(),
+        channel: command.channel.as_deref(),
+        retry: command.retry,
+    };
+    serde_json::to_string(&event).map_err(PostError::NoJson)
+}
+
+/// What is posted; the data as it was given.
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    topic: &'a str,
+    data: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<u64>,
 }
 
 /// The address for a client on this machine.

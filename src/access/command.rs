@@ -11,6 +11,7 @@ use crate::event::unix_now;
 /// # Errors
 /// The name is taken or cannot be one, or the file cannot be written.
 pub fn make(dir: &StateDir, name: &str, scopes: &[Scope]) -> Result<String, AccessError> {
+    let _locked = dir.lock()?;
     let mut tokens = Tokens::read(dir)?;
     let secret = tokens.make(name, scopes.to_vec())?;
     tokens.write(dir)?;
@@ -22,6 +23,7 @@ pub fn make(dir: &StateDir, name: &str, scopes: &[Scope]) -> Result<String, Acce
 /// # Errors
 /// There is none of this name, or the file cannot be written.
 pub fn revoke(dir: &StateDir, name: &str) -> Result<String, AccessError> {
+    let _locked = dir.lock()?;
     let mut tokens = Tokens::read(dir)?;
     tokens.revoke(name)?;
     tokens.write(dir)?;
@@ -47,7 +49,9 @@ pub fn list(dir: &StateDir) -> Result<String, AccessError> {
     let mut table = format!("{:<24} {:<24} {:<20} last used\n", "name", "scopes", "made");
     for (name, token) in tokens.iter() {
         let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
-        let used = uses.get(name).map_or("never".into(), |time| ago(*time));
+        // One of the same name may have been used before this one was made.
+        let used = uses.get(name).filter(|time| **time >= token.created);
+        let used = used.map_or("never".into(), |time| ago(*time));
         let made = ago(token.created);
         // Writing into a text cannot fail.
         let _written = writeln!(table, "{name:<24} {:<24} {made:<20} {used}", scopes.join(","));
@@ -73,5 +77,22 @@ mod tests {
         revoke(&dir, "backup").expect("there");
         assert_eq!(list(&dir).expect("readable").lines().count(), 1);
         assert_eq!(make(&dir, "a b", &[]), Err(AccessError::TokenName));
+    }
+
+    #[test]
+    fn many_at_once_lose_nothing() {
+        let outer = tempfile::tempdir().expect("a directory");
+        let dir = StateDir::at(outer.path());
+        make(&dir, "old", &[Scope::Admin]).expect("made");
+        std::thread::scope(|scope| {
+            scope.spawn(|| revoke(&dir, "old").expect("revoked"));
+            for number in 0..8 {
+                let dir = &dir;
+                scope.spawn(move || make(dir, &format!("t{number}"), &[]).expect("made"));
+            }
+        });
+        let table = list(&dir).expect("readable");
+        assert_eq!(table.lines().count(), 1 + 8, "{table}");
+        assert!(!table.contains("old"), "{table}");
     }
 }

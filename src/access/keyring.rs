@@ -1,18 +1,15 @@
 //! The server's view of the tokens: read again whenever the file has changed.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use tracing::warn;
 
 use super::token::{Tokens, Uses, read_uses, write_uses};
 use super::{AccessError, Scope, StateDir};
 use crate::event::unix_now;
-
-/// When tokens were last used is written this often at most: SD cards die of small writes.
-const BETWEEN_WRITES: Duration = Duration::from_secs(60);
 
 /// Who carries a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,23 +36,32 @@ pub struct Keyring {
 #[derive(Default)]
 struct Known {
     tokens: Tokens,
-    /// What tells one version of the file from the next.
+    /// What tells one version of the file from the next; `None`: never looked.
     stamp: Option<Stamp>,
     complaint: Option<AccessError>,
     uses: Uses,
-    /// When the uses were last written, and whether there were any since.
-    written: Option<Instant>,
+    /// Whether there were uses since they were last written, and why they could not be.
     used: bool,
+    unkept: Option<AccessError>,
 }
 
 /// Every version is a new file.
-type Stamp = (u64, i64, i64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    NotThere,
+    /// What the system says about it cannot be had: reading it says why.
+    Unknown,
+    Version(u64, i64, i64),
+}
 
 impl Keyring {
     /// The tokens of this state directory.
     pub fn new(dir: StateDir) -> Keyring {
         let known = Known { uses: read_uses(&dir), ..Known::default() };
-        Keyring { dir, known: Mutex::new(known) }
+        let keyring = Keyring { dir, known: Mutex::new(known) };
+        // What is wrong is said at the start, and not when somebody is refused.
+        keyring.read_again(&mut keyring.known());
+        keyring
     }
 
     /// Who this token belongs to; `None` when it is none, or was revoked.
@@ -66,42 +72,35 @@ impl Keyring {
         let bearer = Bearer { name: name.to_owned(), scopes: found.scopes.clone() };
         known.uses.insert(bearer.name.clone(), unix_now() as u64);
         known.used = true;
-        self.keep_uses(&mut known, Instant::now());
         Some(bearer)
     }
 
-    /// Writes when tokens were last used, if that was a minute ago and there is something new: to be
-    /// called now and then.
-    pub fn tidy(&self) {
-        self.keep_uses(&mut self.known(), Instant::now());
-    }
-
-    /// Writes it in any case, at the end.
-    pub fn close(&self) {
+    /// Writes when tokens were last used, if there is something new. It may take its time (an SD
+    /// card's): not for the thread that serves.
+    pub fn keep_uses(&self) {
         let mut known = self.known();
-        known.written = None;
-        self.keep_uses(&mut known, Instant::now());
-    }
-
-    fn keep_uses(&self, known: &mut Known, now: Instant) {
-        let written = known.written;
-        let due = written.is_none_or(|at| now.saturating_duration_since(at) >= BETWEEN_WRITES);
-        if !due || !std::mem::take(&mut known.used) {
+        if !std::mem::take(&mut known.used) {
             return;
         }
-        known.written = Some(now);
-        if let Err(why) = write_uses(&self.dir, &known.uses) {
+        let mut uses = known.uses.clone();
+        uses.retain(|name, _| known.tokens.iter().any(|(token, _)| token == name));
+        drop(known);
+        let outcome = write_uses(&self.dir, &uses).err();
+        let mut known = self.known();
+        if let Some(why) = outcome.as_ref().filter(|why| known.unkept.as_ref() != Some(*why)) {
             warn!(%why, "when tokens were last used cannot be kept");
         }
+        known.used |= outcome.is_some();
+        known.unkept = outcome;
     }
 
     /// A file that cannot be read leaves nobody in: what it revokes is not known.
     fn read_again(&self, known: &mut Known) {
         let stamp = self.stamp();
-        if stamp == known.stamp && known.complaint.is_none() {
+        if Some(stamp) == known.stamp && known.complaint.is_none() {
             return;
         }
-        known.stamp = stamp;
+        known.stamp = Some(stamp);
         match Tokens::read(&self.dir) {
             Ok(tokens) => {
                 known.tokens = tokens;
@@ -117,9 +116,12 @@ impl Keyring {
         }
     }
 
-    fn stamp(&self) -> Option<Stamp> {
-        let file = fs::metadata(Tokens::path(&self.dir)).ok()?;
-        Some((file.ino(), file.mtime(), file.mtime_nsec()))
+    fn stamp(&self) -> Stamp {
+        match fs::metadata(Tokens::path(&self.dir)) {
+            Ok(file) => Stamp::Version(file.ino(), file.mtime(), file.mtime_nsec()),
+            Err(why) if why.kind() == ErrorKind::NotFound => Stamp::NotThere,
+            Err(_) => Stamp::Unknown,
+        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -142,13 +144,9 @@ mod tests {
         let bearer = keyring.bearer(secret.trim()).expect("known at once");
         assert_eq!(bearer.name, "cam");
         assert!(bearer.may(Scope::Publish) && !bearer.may(Scope::Stream));
+        assert!(read_uses(&dir).is_empty(), "not while somebody waits for an answer");
+        keyring.keep_uses();
         assert!(read_uses(&dir).contains_key("cam"));
-        let other = make(&dir, "other", &[Scope::Publish]).expect("made");
-        keyring.bearer(other.trim()).expect("known");
-        keyring.tidy();
-        assert!(!read_uses(&dir).contains_key("other"), "not twice a minute");
-        keyring.close();
-        assert!(read_uses(&dir).contains_key("other"), "but not forgotten");
         revoke(&dir, "cam").expect("there");
         assert_eq!(keyring.bearer(secret.trim()), None, "refused at once");
         let admin = make(&dir, "root", &[Scope::Admin]).expect("made");

@@ -40,6 +40,9 @@ pub enum AccessError {
         /// What is wrong with it.
         why: String,
     },
+    /// A directory that somebody else could have filled.
+    #[error("{}: this directory belongs to somebody else, or others may write it, so that nothing in it is believed; chmod 700 it, or name another in state_dir", .0.display())]
+    NotOurs(PathBuf),
     /// The name is taken.
     #[error("there is a token {0:?} already; revoke it first, or choose another name")]
     TokenExists(String),

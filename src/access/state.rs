@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::AccessError;
@@ -46,16 +46,72 @@ impl StateDir {
         self.replace(&path, text).map_err(|why| AccessError::state(path, &why))
     }
 
+    /// Keeps others out until the file is dropped: what is read, changed and written by two at once
+    /// would lose what one of them did.
+    ///
+    /// # Errors
+    /// The directory cannot be written.
+    pub fn lock(&self) -> Result<File, AccessError> {
+        let path = self.path("lock");
+        let locked = || {
+            self.make()?;
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            self.give_to_owner(&file)?;
+            file.lock()?;
+            Ok(file)
+        };
+        locked().map_err(|why: io::Error| AccessError::state(path.clone(), &why))
+    }
+
+    fn make(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
+    }
+
+    /// Root may write for a service that has a user of its own, and must leave it what it wrote.
+    fn give_to_owner(&self, file: &File) -> io::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let owner = fs::metadata(&self.0)?;
+        fchown(file, Some(owner.uid()), Some(owner.gid()))
+    }
+
     fn replace(&self, path: &Path, text: &str) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.make()?;
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}", std::process::id()));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let beside = PathBuf::from(beside);
+        let outcome = self.write_beside(&beside, text).and_then(|()| fs::rename(&beside, path));
+        if outcome.is_err() {
+            // What is not in its place is of no use.
+            let _never_made = fs::remove_file(&beside);
+        }
+        outcome
+    }
+
+    fn write_beside(&self, beside: &Path, text: &str) -> io::Result<()> {
+        // Left by a process of this number that was killed.
+        let _mostly_not_there = fs::remove_file(beside);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+        self.give_to_owner(&file)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&beside, path)?;
-        File::open(&self.0)?.sync_all()
+        file.sync_all()
+    }
+
+    /// Whether nobody else could have put something there.
+    ///
+    /// # Errors
+    /// It belongs to somebody else, or others may write it.
+    pub fn check(&self) -> Result<(), AccessError> {
+        let Ok(found) = fs::metadata(&self.0) else { return Ok(()) };
+        let own = found.uid() == rustix::process::geteuid().as_raw();
+        // Root may work in a service's directory.
+        let ours = own || found.uid() == 0 || rustix::process::geteuid().is_root();
+        if ours && found.mode() & 0o022 == 0 {
+            return Ok(());
+        }
+        Err(AccessError::NotOurs(self.0.clone()))
     }
 }
 
@@ -77,6 +133,16 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!((mode(&dir.path("x")), mode(&outer.path().join("a/b"))), (0o600, 0o700));
         assert_eq!(fs::read_dir(&dir.0).expect("readable").count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_not_trusted() {
+        let outer = tempfile::tempdir().expect("a directory");
+        let dir = StateDir::at(outer.path());
+        assert_eq!(dir.check(), Ok(()));
+        fs::set_permissions(outer.path(), fs::Permissions::from_mode(0o777)).expect("changed");
+        assert_eq!(dir.check(), Err(AccessError::NotOurs(outer.path().into())));
+        assert_eq!(StateDir::at(&outer.path().join("none")).check(), Ok(()));
     }
 
     #[test]

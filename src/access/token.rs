@@ -93,6 +93,7 @@ impl Tokens {
     /// # Errors
     /// The file cannot be read or is none of ours.
     pub fn read(dir: &StateDir) -> Result<Tokens, AccessError> {
+        dir.check()?;
         let Some(text) = dir.read(FILE)? else { return Ok(Tokens::default()) };
         serde_json::from_str(&text)
             .map_err(|why| AccessError::Broken { path: dir.path(FILE), why: why.to_string() })

@@ -1,7 +1,9 @@
 //! Single values: each reader takes what the layers hold and returns it typed, or says what to write
 //! instead.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -134,13 +136,16 @@ pub(super) fn state_dir() -> PathBuf {
     let from =
         |name: &str| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
     if let Some(given) = from("STATE_DIRECTORY") {
-        return given;
+        // systemd puts colons between several.
+        let first = given.as_os_str().as_bytes().split(|byte| *byte == b':').next();
+        return PathBuf::from(OsStr::from_bytes(first.unwrap_or_default()));
     }
     if rustix::process::geteuid().is_root() {
         return "/var/lib/takpulse".into();
     }
     let own = from("XDG_STATE_HOME").or_else(|| from("HOME").map(|home| home.join(".local/state")));
-    own.unwrap_or_else(|| "/tmp".into()).join("takpulse")
+    // Without a home there is no place that is surely our own; what is kept there is checked.
+    own.unwrap_or_else(|| "/var/lib".into()).join("takpulse")
 }
 
 /// A number of things a second.

@@ -26,12 +26,16 @@ use crate::event::{DEFAULT_CHANNEL, EventId, Origin, Published, Topic};
 const MAX_BODY_BYTES: usize = 64 << 10;
 /// Until it must be there.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest reconnection time that can be asked for: a day, in milliseconds.
-const MAX_RETRY_MS: u64 = 86_400_000;
+/// The longest reconnection time that can be asked for, in milliseconds.
+const MAX_RETRY_MS: u64 = 60_000;
+/// And the shortest: less would be a storm.
+const MIN_RETRY_MS: u64 = 100;
 /// So many ids of others are remembered, so that none is delivered twice.
 const REMEMBERED_IDS: usize = 4096;
-/// So many combinations of type and channel there may be: each is kept for good.
-const MOST_KINDS: usize = 1000;
+/// So many combinations of type and channel a token may use: each is kept until takpulse ends.
+const MOST_KINDS: usize = 100;
+/// So much of what is wrong with a body is told.
+const MOST_FAULT_LETTERS: usize = 200;
 /// What others may not publish.
 const RESERVED: [&str; 6] =
     ["system_metrics", "docker_status", "tak_status", "alert", "ping", "lagged"];
@@ -58,11 +62,16 @@ pub struct Rules {
 #[derive(Default)]
 struct Seen {
     buckets: HashMap<String, Bucket>,
-    ids: HashSet<EventId>,
+    /// The tokens that gave each id.
+    ids: HashMap<EventId, String>,
     oldest_first: VecDeque<EventId>,
-    kinds: HashSet<(Topic, String)>,
-    /// When a refusal was last logged for each token.
-    complained: HashMap<String, Instant>,
+    /// By token.
+    kinds: HashMap<String, HashSet<(Topic, String)>>,
+    accepted: u64,
+    refused: u64,
+    /// When refusals were last logged, and how many there were then; by token, `None` for those that
+    /// had no right to publish.
+    complained: HashMap<Option<String>, Instant>,
 }
 
 /// What is posted. `id`, `retry` and `channel` mean nothing when they are empty or 0, as in
@@ -101,17 +110,44 @@ impl Publisher {
         }
         let bearer = self.bearer(headers)?;
         let outcome = match self.take_turn(&bearer.name) {
-            Ok(()) => read_whole(body).await.and_then(|body| self.publish(&body)),
+            Ok(()) => read_whole(body).await.and_then(|body| self.publish(&bearer.name, &body)),
             Err(wait) => Err(ApiError::too_often(wait)),
         };
         match &outcome {
-            Ok(_) => debug!(token = bearer.name, "an event was published"),
-            Err(why) if self.complains(&bearer.name) => {
-                warn!(token = bearer.name, why = why.message(), "an event was refused");
+            Ok(_) => {
+                let accepted = self.count_accepted();
+                debug!(token = bearer.name, accepted, "an event was published");
             }
-            Err(_) => {}
+            Err(why) => self.refused(Some(&bearer.name), why),
         }
         outcome
+    }
+
+    fn count_accepted(&self) -> u64 {
+        let mut seen = self.seen();
+        seen.accepted += 1;
+        seen.accepted
+    }
+
+    /// Counts a refusal and logs it, once a minute for each token and once for all without one.
+    fn refused(&self, token: Option<&str>, why: &ApiError) {
+        let now = Instant::now();
+        let quiet = Duration::from_secs(60);
+        let key = token.map(str::to_owned);
+        let mut seen = self.seen();
+        seen.refused += 1;
+        let (accepted, refused) = (seen.accepted, seen.refused);
+        let last = seen.complained.get(&key);
+        if last.is_some_and(|last| now.saturating_duration_since(*last) < quiet) {
+            return;
+        }
+        seen.complained.insert(key, now);
+        drop(seen);
+        let why = why.message();
+        warn!(
+            token,
+            why, accepted, refused, "an event was refused (the counts are since the start)"
+        );
     }
 
     fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, ApiError> {
@@ -120,8 +156,13 @@ impl Publisher {
             scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
         });
         let bearer = token.and_then(|token| self.keyring.bearer(token));
-        let bearer = bearer.ok_or_else(ApiError::unauthorized)?;
-        if bearer.may(Scope::Publish) { Ok(bearer) } else { Err(ApiError::wrong_scope("publish")) }
+        let (name, refused) = match bearer {
+            Some(bearer) if bearer.may(Scope::Publish) => return Ok(bearer),
+            Some(bearer) => (Some(bearer.name), ApiError::wrong_scope("publish")),
+            None => (None, ApiError::unauthorized()),
+        };
+        self.refused(name.as_deref(), &refused);
+        Err(refused)
     }
 
     fn take_turn(&self, token: &str) -> Result<(), Duration> {
@@ -134,33 +175,21 @@ impl Publisher {
         bucket.take(now)
     }
 
-    /// Whether a refusal is logged: once a minute for each token.
-    fn complains(&self, token: &str) -> bool {
-        let now = Instant::now();
-        let quiet = Duration::from_secs(60);
-        let mut seen = self.seen();
-        let last = seen.complained.get(token);
-        let first = last.is_none_or(|last| now.saturating_duration_since(*last) >= quiet);
-        if first {
-            seen.complained.insert(token.to_owned(), now);
-        }
-        first
-    }
-
-    fn publish(&self, body: &[u8]) -> Result<Response, ApiError> {
+    fn publish(&self, token: &str, body: &[u8]) -> Result<Response, ApiError> {
         let posted: Posted = serde_json::from_slice(body).map_err(|why| {
+            let why: String = why.to_string().chars().take(MOST_FAULT_LETTERS).collect();
             let message = format!(
                 "this is not {{\"type\":T,\"data\":any,\"id\"?:text,\"retry\"?:ms,\"channel\"?:text}}: {why}"
             );
             ApiError::bad_request("bad_event", message)
         })?;
         let event = self.check(posted)?;
-        let (id, known) = self.remember(&event)?;
-        if let Some(id) = known {
-            let accepted = json!({ "id": id.as_str(), "duplicate": true });
+        if self.remember(token, &event)? == Memory::Known {
+            let id = event.id.as_ref().map(EventId::as_str);
+            let accepted = json!({ "id": id, "duplicate": true });
             return Ok(warp::reply::json(&accepted).into_response());
         }
-        let event = self.origin.published(Published { id, ..event });
+        let event = self.origin.published(event);
         let accepted = json!({ "id": event.id().as_str() });
         self.bus.publish(Arc::new(event));
         let accepted = warp::reply::json(&accepted);
@@ -187,9 +216,13 @@ impl Publisher {
             Ok(id) => id,
             Err(why) => return bad("bad_id", format!("id cannot be this: {why}")),
         };
+        if id.as_ref().is_some_and(|id| self.origin.is_own(id)) {
+            return bad("bad_id", "takpulse gives ids like this itself; choose another".into());
+        }
         let retry = posted.retry.filter(|retry| *retry > 0);
-        if retry.is_some_and(|retry| retry > MAX_RETRY_MS) {
-            return bad("bad_retry", format!("retry is in milliseconds, at most {MAX_RETRY_MS}"));
+        if retry.is_some_and(|retry| !(MIN_RETRY_MS..=MAX_RETRY_MS).contains(&retry)) {
+            let message = format!("retry is {MIN_RETRY_MS} to {MAX_RETRY_MS} milliseconds");
+            return bad("bad_retry", message);
         }
         let channel = posted.channel.filter(|channel| !channel.is_empty());
         let channel = channel.unwrap_or_else(|| DEFAULT_CHANNEL.into());
@@ -197,41 +230,62 @@ impl Publisher {
             let message = "channel is at most 256 bytes of text without control characters";
             return bad("bad_channel", message.into());
         }
-        // A text is sent as it is, everything else as JSON.
-        let data = serde_json::from_str(posted.data.get());
-        let data = data.unwrap_or_else(|_| posted.data.get().to_owned());
+        let Some(data) = text_of(posted.data.get()) else {
+            return bad("bad_event", "data is a text with half a character in it".into());
+        };
         Ok(Published { id, topic, channel, data, retry })
     }
 
-    /// Notes the event's id and kind; the id again when it was accepted before.
-    fn remember(&self, event: &Published) -> Result<(Option<EventId>, Option<EventId>), ApiError> {
+    /// Notes the event's id and kind, unless the id was accepted before.
+    fn remember(&self, token: &str, event: &Published) -> Result<Memory, ApiError> {
         let mut seen = self.seen();
+        match event.id.as_ref().and_then(|id| seen.ids.get(id)) {
+            Some(giver) if giver == token => return Ok(Memory::Known),
+            Some(_) => return Err(ApiError::id_taken()),
+            None => {}
+        }
+        let kinds = seen.kinds.entry(token.to_owned()).or_default();
         let kind = (event.topic.clone(), event.channel.clone());
-        if !seen.kinds.contains(&kind) {
-            if seen.kinds.len() >= MOST_KINDS {
-                let message = format!(
-                    "{MOST_KINDS} different types and channels were published already; use those"
-                );
-                return Err(ApiError::bad_request("too_many_kinds", message));
+        if !kinds.contains(&kind) && kinds.len() >= MOST_KINDS {
+            let message = format!(
+                "this token has used {MOST_KINDS} different types and channels; use those (takpulse \
+                 forgets them when it is restarted)"
+            );
+            return Err(ApiError::bad_request("too_many_kinds", message));
+        }
+        kinds.insert(kind);
+        if let Some(id) = &event.id {
+            seen.ids.insert(id.clone(), token.to_owned());
+            seen.oldest_first.push_back(id.clone());
+            if seen.oldest_first.len() > REMEMBERED_IDS
+                && let Some(oldest) = seen.oldest_first.pop_front()
+            {
+                seen.ids.remove(&oldest);
             }
-            seen.kinds.insert(kind);
         }
-        let Some(id) = event.id.clone() else { return Ok((None, None)) };
-        if !seen.ids.insert(id.clone()) {
-            return Ok((None, Some(id)));
-        }
-        seen.oldest_first.push_back(id.clone());
-        if seen.oldest_first.len() > REMEMBERED_IDS
-            && let Some(oldest) = seen.oldest_first.pop_front()
-        {
-            seen.ids.remove(&oldest);
-        }
-        Ok((Some(id), None))
+        Ok(Memory::New)
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an event was accepted before.
+#[derive(PartialEq, Eq)]
+enum Memory {
+    New,
+    Known,
+}
+
+/// What a viewer gets: a text as it is, everything else as JSON on one line, as Flask-SSE sends it.
+/// `None`: the text has half a character in it, which no encoding knows.
+fn text_of(json: &str) -> Option<String> {
+    if json.starts_with('"') {
+        return serde_json::from_str(json).ok();
+    }
+    // In JSON, line breaks that are written as such only stand between values.
+    Some(json.replace(['\n', '\r'], ""))
 }
 
 /// The body, when it is not too large and comes in time.

@@ -87,6 +87,11 @@ impl ApiError {
         ApiError::new(StatusCode::FORBIDDEN, "wrong_scope", message)
     }
 
+    pub(super) fn id_taken() -> ApiError {
+        let message = "another token has published an event with this id; put a name of your own in front of it";
+        ApiError::new(StatusCode::CONFLICT, "id_taken", message.into())
+    }
+
     pub(super) fn too_often(wait: Duration) -> ApiError {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         let message = format!(

@@ -85,6 +85,9 @@ fn what_is_published_reaches_every_viewer_as_flask_sse_would_have_sent_it() {
         assert_eq!(answer.json(), json!({"id": event["id"]}));
         assert_eq!(stream.frame().as_deref(), Some(frame));
     }
+    // However the JSON is laid out.
+    assert_eq!(post(&app, &token, "{\"data\":{\"a\":\r\n1},\n\"id\":\"w-6\"}").status, 202);
+    assert_eq!(stream.frame().as_deref(), Some("event:message\ndata:{\"a\":1}\nid:w-6\n\n"));
     let elsewhere = json!({"type": "note", "data": 1, "channel": "ops"});
     let id = post(&app, &token, &elsewhere.to_string()).json()["id"].clone();
     assert_eq!(other.next().and_then(|event| event.id).as_deref(), id.as_str());
@@ -100,13 +103,20 @@ fn an_id_that_was_accepted_is_not_delivered_twice() {
     let again = post(&app, &token, &event("a"));
     assert_eq!((again.status, again.json()), (200, json!({"id": "a", "duplicate": true})));
     assert_eq!(post(&app, &token, &event("b")).status, 202);
-    let ids: Vec<_> = (0..2).filter_map(|_| stream.next()?.id).collect();
-    assert_eq!(ids, ["a", "b"]);
+    let own = post(&app, &token, &json!({"data": 1}).to_string()).json()["id"].clone();
+    let ids: Vec<_> = (0..3).filter_map(|_| stream.next()?.id).collect();
+    assert_eq!(ids[..2], ["a", "b"]);
+    assert_eq!(own, json!(ids[2]), "without an id it gets one");
+    // What is not one's own is not taken for something that was said already.
+    let other = self::token(&app, "other", "publish");
+    assert_refused(&post(&app, &other, &event("a")), 409, "id_taken");
+    let forged = ids[2].strip_suffix('3').map_or_else(|| ids[2].clone(), |own| format!("{own}9"));
+    assert_refused(&post(&app, &token, &event(&forged)), 400, "bad_id");
 }
 
 #[test]
 fn without_the_right_token_nothing_is_published() {
-    let (app, token) = start("");
+    let (mut app, token) = start("");
     let event = json!({"type": "note", "data": 1}).to_string();
     let anonymous = app.raw(
         format!("POST /publish HTTP/1.0\r\nContent-Length: {}\r\n\r\n{event}", event.len())
@@ -120,18 +130,19 @@ fn without_the_right_token_nothing_is_published() {
     assert_eq!(post(&app, &token, &event).status, 202);
     let watching = self::token(&app, "screen", "stream,metrics");
     assert_refused(&post(&app, &watching, &event), 403, "wrong_scope");
-    let table = String::from_utf8(run(&app, &["token", "list"], "", "").stdout).expect("text");
-    assert!(
-        table.lines().any(|line| line.starts_with("cam") && line.ends_with("just now")),
-        "{table}"
-    );
-    assert!(table.lines().any(|line| line.starts_with("screen")), "{table}");
     let revoked = run(&app, &["token", "revoke", "cam"], "", "");
     assert!(revoked.status.success(), "{revoked:?}");
     assert_refused(&post(&app, &token, &event), 401, "unauthorized");
     assert!(!app.log().contains(&token), "no secret in the log");
     let kept = std::fs::read_to_string(app.dir().join("state/tokens.json")).expect("there");
     assert!(!kept.contains(&token) && kept.contains("screen"), "{kept}");
+    assert_eq!(app.log().matches("an event was refused").count(), 2, "{}", app.log());
+    // When a token was last used is written once a minute, and at the end.
+    app.signal("TERM");
+    assert_eq!(app.wait(), Some(0));
+    let table = String::from_utf8(run(&app, &["token", "list"], "", "").stdout).expect("text");
+    let line = table.lines().find(|line| line.starts_with("screen")).expect("it is listed");
+    assert!(line.ends_with("just now") && !table.contains("cam"), "{table}");
 }
 
 #[test]
@@ -151,7 +162,9 @@ fn what_cannot_be_an_event_is_refused_with_its_reason() {
         ("{\"type\":\"tak_status\",\"data\":1}", "reserved_type"),
         ("{\"type\":\"other\",\"data\":1}", "type_not_listed"),
         ("{\"type\":\"note\",\"data\":1,\"id\":\"a\\nb\"}", "bad_id"),
-        ("{\"type\":\"note\",\"data\":1,\"retry\":86400001}", "bad_retry"),
+        ("{\"type\":\"note\",\"data\":1,\"retry\":60001}", "bad_retry"),
+        ("{\"type\":\"note\",\"data\":1,\"retry\":99}", "bad_retry"),
+        ("{\"type\":\"note\",\"data\":\"\\ud800\"}", "bad_event"),
         ("{\"type\":\"note\",\"data\":1,\"channel\":\"a\\u0000\"}", "bad_channel"),
     ];
     for (body, code) in cases {
@@ -194,6 +207,8 @@ fn a_shell_script_publishes_with_one_command() {
         publish(&["note", "{\"a\": 1}"], &token, ""),
         publish(&["note", "-", "--id", "mine"], &token, "\"from a pipe\""),
         publish(&["note"], &token, "[1]"),
+        publish(&["note", "-3.50"], &token, ""),
+        publish(&["note", "[1e999,12345678901234567890123,\"\\ud83d\\ude00\"]"], &token, ""),
     ]
     .into_iter()
     .map(|done| {
@@ -201,9 +216,10 @@ fn a_shell_script_publishes_with_one_command() {
         String::from_utf8(done.stdout).expect("text").trim().to_owned()
     })
     .collect();
-    assert!(ids.len() == 3 && ids.contains("mine"), "{ids:?}");
-    let data: Vec<Value> = (0..3).filter_map(|_| Some(json!(stream.next()?.data))).collect();
-    assert_eq!(data, ["{\"a\":1}", "from a pipe", "[1]"]);
+    assert!(ids.len() == 5 && ids.contains("mine"), "{ids:?}");
+    let data: Vec<Value> = (0..5).filter_map(|_| Some(json!(stream.next()?.data))).collect();
+    let exact = "[1e999,12345678901234567890123,\"\\ud83d\\ude00\"]";
+    assert_eq!(data, ["{\"a\": 1}", "from a pipe", "[1]", "-3.50", exact]);
     for (arguments, token, says) in [
         (vec!["note", "no json"], token.as_str(), "the data is no JSON"),
         (vec!["note", "1"], "", "there is no token in $TAKPULSE_TOKEN"),
