@@ -69,7 +69,7 @@ struct Seen {
     kinds: HashMap<String, HashSet<(Topic, String)>>,
     accepted: u64,
     refused: u64,
-    /// When refusals were last logged, and how many there were then; by token, `None` for those that
+    /// When a refusal was last logged: by token, `None` for those that
     /// had no right to publish.
     complained: HashMap<Option<String>, Instant>,
 }
