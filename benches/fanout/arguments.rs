@@ -1,7 +1,6 @@
 //! What the benchmark can be told: `cargo bench --bench fanout -- --quick steady`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -13,13 +12,6 @@ pub enum Task {
     ServeRaw {
         /// Where the driver is.
         control: SocketAddr,
-    },
-    /// Be takpulse.
-    ServeTakpulse {
-        /// Where the driver is.
-        control: SocketAddr,
-        /// The configuration.
-        config: PathBuf,
     },
     /// Drive.
     Measure(Arguments),
@@ -52,9 +44,6 @@ enum Serve {
     /// Be the raw broadcaster.
     #[command(hide = true)]
     ServeRaw,
-    /// Be takpulse.
-    #[command(hide = true)]
-    ServeTakpulse { config: PathBuf },
 }
 
 impl Arguments {
@@ -63,9 +52,6 @@ impl Arguments {
         let mut arguments = Arguments::parse();
         match (arguments.serve.take(), arguments.control) {
             (Some(Serve::ServeRaw), Some(control)) => Task::ServeRaw { control },
-            (Some(Serve::ServeTakpulse { config }), Some(control)) => {
-                Task::ServeTakpulse { control, config }
-            }
             _ if arguments.bench => Task::Measure(arguments),
             _ => Task::Explain,
         }

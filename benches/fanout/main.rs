@@ -5,17 +5,22 @@
 //! and neither where the noise is not near 0. What is measured is told in [`scenario`]; how, in
 //! [`session`] (publishing) and [`tally`] (what counts).
 //!
-//! What is measured is not the `takpulse` binary itself: that has no way to publish from outside yet.
-//! This executable starts itself again as the server: the same library's `App`, configured from a file
-//! and run on the same runtime, compiled with the same profile (`bench` is `release`) and, for the musl
-//! target, with the allocator that is shipped. What differs is that events come from the driver over a
-//! connection and are published on the bus in the place of the collectors, which are off, and that
-//! tokio has the features that the tests ask for.
+//! What is measured is the `takpulse` binary, which cargo builds for the benchmark with the profile
+//! that is shipped (`bench` is `release`) and, for the musl target, with the allocator that is shipped.
+//! One thing differs from `cargo build --release`: beside a benchmark, cargo gives the dependencies the
+//! features that the tests ask for as well (tokio's `test-util`, most of all).
+//!
+//! The collectors are off. Events are published as by anybody, each with a `POST /publish` and a token,
+//! so that the server's CPU has the work for that in it: HTTP, the token, the JSON, the answer. It is
+//! the same for nchan. The raw broadcaster takes lines from a connection, without an answer. Where that
+//! matters, when saturated, the table says what an event costs before anybody gets it, and which share
+//! of the server's CPU that is.
 //!
 //! The servers take turns, in each round in another order, each in a new process; the figure is the
 //! median of the rounds, and the least and greatest stand behind it; below `x` it is told how many times
 //! the raw broadcaster's figure that is. Losses of all rounds are added up.
 
+mod answers;
 mod arguments;
 mod clock;
 mod control;
@@ -24,6 +29,7 @@ mod decode;
 mod figures;
 mod meter;
 mod nchan;
+mod poster;
 mod procfs;
 mod raw;
 mod readers;
@@ -56,7 +62,6 @@ const OTHER_FILES: u64 = 100;
 fn main() -> ExitCode {
     let outcome = match Arguments::read() {
         Task::ServeRaw { control } => raw::serve(control),
-        Task::ServeTakpulse { control, config } => takpulse::serve(control, &config),
         Task::Explain => {
             println!("a benchmark; run it with: cargo bench --bench fanout");
             Ok(())
@@ -84,6 +89,11 @@ fn measure(arguments: &Arguments) -> Outcome {
         let how = "apt-get install --no-install-recommends nginx libnginx-mod-nchan";
         table.note(format!("nchan is not installed, and is left out ({how})"));
     }
+    table.note(
+        "takpulse (and nchan) takes each event as an HTTP request of its own, and answers it; its CPU has \
+         that in it. The raw broadcaster takes lines"
+            .into(),
+    );
     let scenarios = chosen(arguments, files, &mut table);
     // The driver goes to its own core.
     cores.on_servers_core(|| Ok(()))?;

@@ -1,17 +1,17 @@
 //! nchan, the module that makes nginx a broadcaster: a private one, where Debian's packages `nginx` and
 //! `libnginx-mod-nchan` are installed.
 //!
-//! It is published to as its users do, by HTTP. The requests go down one connection without waiting for
-//! the answers (nginx takes them one after the other), so that the driver is never held up.
+//! It is published to as its users do, by HTTP: see [`super::poster`].
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::cores::Cores;
+use super::poster::Manner;
 use super::procfs;
-use super::server::{self, Publisher};
+use super::server;
 
 const PROGRAM: &str = "/usr/sbin/nginx";
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
@@ -87,56 +87,11 @@ pub fn start(directory: &Path, cores: Cores) -> io::Result<(Child, Vec<u32>, Soc
     Ok((child, processes, address))
 }
 
-/// The connection that events are posted on.
-pub struct Poster {
-    connection: TcpStream,
-    /// What the socket did not take.
-    unsent: Vec<u8>,
-}
-
-impl Poster {
-    /// Connects.
-    ///
-    /// # Errors
-    /// nginx is not there.
-    pub fn connect(address: SocketAddr) -> io::Result<Poster> {
-        let connection = TcpStream::connect(address)?;
-        connection.set_nodelay(true)?;
-        connection.set_nonblocking(true)?;
-        Ok(Poster { connection, unsent: Vec::new() })
-    }
-}
-
-impl Publisher for Poster {
-    fn publish(&mut self, topic: &str, data: &[String]) -> io::Result<()> {
-        for data in data {
-            let length = data.len();
-            let request = format!(
-                "POST /publish HTTP/1.1\r\nHost: bench\r\nX-EventSource-Event: {topic}\r\n\
-                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{data}"
-            );
-            self.unsent.extend_from_slice(request.as_bytes());
-        }
-        self.attend()
-    }
-
-    fn attend(&mut self) -> io::Result<()> {
-        let mut answers = [0; 16 << 10];
-        match self.connection.read(&mut answers) {
-            Ok(0) => return Err(io::Error::other("nginx has ended the publisher's connection")),
-            Ok(length) if memchr::memmem::find(&answers[..length], b"HTTP/1.1 4").is_some() => {
-                return Err(io::Error::other("nchan refuses an event"));
-            }
-            Err(why) if why.kind() != io::ErrorKind::WouldBlock => return Err(why),
-            _ => {}
-        }
-        while !self.unsent.is_empty() {
-            match self.connection.write(&self.unsent) {
-                Ok(sent) => drop(self.unsent.drain(..sent)),
-                Err(why) if why.kind() == io::ErrorKind::WouldBlock => break,
-                Err(why) => return Err(why),
-            }
-        }
-        Ok(())
+/// The topic goes into the head. 201: somebody waits for the event, 202: nobody does yet.
+pub fn manner() -> Manner {
+    Manner {
+        head: Box::new(|topic| format!("X-EventSource-Event: {topic}\r\n")),
+        body: |_, _, data| data.to_owned(),
+        accepted: &[201, 202],
     }
 }

@@ -41,7 +41,7 @@ pub fn family(process: u32) -> Vec<u32> {
 }
 
 /// The memory that this process itself wrote (heap and stacks), in KiB; pages of files are left out,
-/// because the driver runs from the same file.
+/// because the raw broadcaster shares its own with the driver.
 pub fn memory_kib(process: u32) -> f64 {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
     let field = |name: &str| {

@@ -63,6 +63,8 @@ pub struct Readers {
     opening: usize,
     /// A latecomer is ready when it has a snapshot; otherwise its head does.
     pub awaits_snapshot: bool,
+    /// How large the largest snapshot was.
+    pub snapshot_bytes: usize,
     /// What the readers got.
     pub tally: Tally,
     /// Viewers that the server has ended or never served, and why the first of them.
@@ -89,6 +91,7 @@ impl Readers {
             at_a_time: 0,
             opening: 0,
             awaits_snapshot: false,
+            snapshot_bytes: 0,
             tally: Tally::default(),
             gone: 0,
             first_fault: None,
@@ -194,20 +197,23 @@ impl Readers {
             };
         let now = clock::now();
         let (tally, role, last) = (&mut self.tally, viewer.role, &mut viewer.last);
-        let mut has_snapshot = false;
+        let mut snapshot_bytes = 0;
         let fed = viewer.decoder.feed(&self.buffer[..length], &mut |frame| match (
             role,
             Stamp::read(frame),
         ) {
             (Role::Reader, Some(stamp)) => tally.deliver(stamp, last, now),
-            (Role::Latecomer, None) => has_snapshot |= frame.starts_with(b"event:system_metrics"),
+            (Role::Latecomer, None) if frame.starts_with(b"event:system_metrics") => {
+                snapshot_bytes = frame.len();
+            }
             _ => {}
         });
         fed.map_err(|broken| format!("no stream of events: {}", broken.0))?;
         if viewer.decoder.has_ended() {
             return Err("the server has ended the stream".into());
         }
-        let waits = role == Role::Latecomer && self.awaits_snapshot && !has_snapshot;
+        self.snapshot_bytes = self.snapshot_bytes.max(snapshot_bytes);
+        let waits = role == Role::Latecomer && self.awaits_snapshot && snapshot_bytes == 0;
         if viewer.phase == Phase::Waiting && viewer.decoder.has_head() && !waits {
             viewer.phase = Phase::Ready;
             self.opening -= 1;

@@ -18,8 +18,8 @@ const WARM_UP_SECONDS: f64 = 0.5;
 const WINDOW: usize = 64;
 /// Of the events beside stalled viewers, so that the kernel's buffers are soon full.
 const BIG_DATA_BYTES: usize = 4 << 10;
-/// As much as takpulse's own snapshot has.
-const STATE_BYTES: usize = 6 << 10;
+/// Events that are published to nobody, to see what publishing costs the server; half as many warm up.
+const UNSEEN: usize = 3_000;
 /// The storm's consequences are looked at for at least so long.
 const STORM_SECONDS: f64 = 0.5;
 /// A storm that takes longer has failed.
@@ -38,7 +38,8 @@ pub enum Scenario {
     /// So many readers beside as many that never read. The raw broadcaster drops those within seconds,
     /// so it has nothing in memory for them; the kernel keeps what it had sent.
     Stalled { viewers: usize },
-    /// So many come at once, beside as many that are there.
+    /// So many come at once, beside as many that are there. Only here takpulse has a snapshot for them:
+    /// its own reading of this host, once.
     Storm { viewers: usize },
 }
 
@@ -74,7 +75,7 @@ impl Scenario {
     pub fn connections(self) -> usize {
         match self {
             Steady { viewers, .. } | Saturated { viewers } | Idle { viewers } => viewers,
-            Stalled { viewers } | Storm { viewers } => 2 * viewers,
+            Stalled { viewers } | Storm { viewers } => 2 * viewers + 1,
         }
     }
 
@@ -88,16 +89,16 @@ impl Scenario {
     /// # Errors
     /// The server does not start, or loses viewers.
     pub fn run(self, kind: Kind, cores: Cores, scale: f64) -> io::Result<Vec<Figure>> {
-        let mut session = Session::open(kind, cores)?;
+        let mut session = Session::open(kind, matches!(self, Storm { .. }), cores)?;
         match self {
             Steady { viewers, rate } => steady(&mut session, viewers, rate, 4.0 * scale),
-            Saturated { viewers } => saturated(&mut session, viewers, 2.0 * scale),
+            Saturated { viewers } => saturated(&mut session, viewers, kind, 2.0 * scale),
             Idle { viewers } => idle(&mut session, viewers),
             Stalled { viewers } => {
                 let mut figures = alone(&mut session, viewers, 4.0 * scale)?;
                 // The first must not disturb the second.
                 drop(session);
-                let mut session = Session::open(kind, cores)?;
+                let mut session = Session::open(kind, false, cores)?;
                 figures.extend(beside_stalled(&mut session, viewers, 4.0 * scale)?);
                 Ok(figures)
             }
@@ -137,7 +138,13 @@ fn paced(session: &mut Session, rate: u64, seconds: f64) -> io::Result<(usize, u
     Ok((window, session.readers.tally.delivered - before, meter.stop()))
 }
 
-fn saturated(session: &mut Session, viewers: usize, seconds: f64) -> io::Result<Vec<Figure>> {
+fn saturated(
+    session: &mut Session,
+    viewers: usize,
+    kind: Kind,
+    seconds: f64,
+) -> io::Result<Vec<Figure>> {
+    let publishing = if kind == Kind::Raw { None } else { Some(publishing(session)?) };
     session.connect(viewers)?;
     session.saturate(WINDOW, clock::now() + clock::seconds(WARM_UP_SECONDS))?;
     let (before, meter) = (session.readers.tally.delivered, session.meter());
@@ -149,10 +156,24 @@ fn saturated(session: &mut Session, viewers: usize, seconds: f64) -> io::Result<
         Figure::median("million deliveries/s", per_second, 3),
         Figure::median("CPU, µs a delivery", usage.server * 1e6 / delivered as f64, 2),
         Figure::median("driver busy, cores", usage.driver_cores, 2),
+        Figure::median("server busy, cores", usage.server / usage.seconds, 2),
     ];
+    if let Some(each) = publishing {
+        let share = each * delivered as f64 / viewers as f64 / usage.server;
+        figures.push(Figure::median("publishing to nobody: CPU, µs an event", each * 1e6, 2));
+        figures.push(Figure::median("of the server's CPU, publishing, about %", share * 100.0, 1));
+    }
     figures.extend(faults(session));
     figures.extend(noise(usage));
     Ok(figures)
+}
+
+/// The CPU seconds that the server spends for an event before anybody gets it.
+fn publishing(session: &mut Session) -> io::Result<f64> {
+    session.publish_unseen(UNSEEN / 2, WINDOW)?;
+    let meter = session.meter();
+    session.publish_unseen(UNSEEN, WINDOW)?;
+    Ok(meter.stop().server / UNSEEN as f64)
 }
 
 fn idle(session: &mut Session, viewers: usize) -> io::Result<Vec<Figure>> {
@@ -205,9 +226,9 @@ fn storm(
     kind: Kind,
     seconds: f64,
 ) -> io::Result<Vec<Figure>> {
-    session.publish_state(STATE_BYTES)?;
-    session.idle(100 * MILLISECOND)?;
-    session.readers.awaits_snapshot = kind == Kind::Takpulse;
+    if kind == Kind::Takpulse {
+        session.await_snapshot()?;
+    }
     session.connect(viewers)?;
     let meter = session.meter();
     let warm = clock::now() + clock::seconds(WARM_UP_SECONDS);
@@ -230,6 +251,10 @@ fn storm(
         latency(session, before, "those there, before: p99, ms", 0.99),
         latency(session, during, "those there, in the storm: p99, ms", 0.99),
         Figure::sum("newcomers not served", session.readers.unserved() as f64),
+        Figure::noise(
+            "the snapshot, KiB (raw: none)",
+            session.readers.snapshot_bytes as f64 / 1024.0,
+        ),
     ];
     figures.extend(faults(session));
     figures.extend(noise(meter.stop()));

@@ -1,6 +1,5 @@
 //! A server under test as a process of its own, and the way to publish on it.
 
-use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::cores::Cores;
+use super::poster::Poster;
 use super::{nchan, takpulse};
 
 /// Until a server must have started.
@@ -53,6 +53,11 @@ pub trait Publisher {
     fn attend(&mut self) -> io::Result<()> {
         Ok(())
     }
+
+    /// How many events the server has not answered for yet; some never do.
+    fn unanswered(&self) -> usize {
+        0
+    }
 }
 
 /// A running server; it ends when this is dropped.
@@ -71,43 +76,40 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one and waits until it listens.
+    /// Starts one and waits until it listens. With `snapshot`, takpulse has something to tell those
+    /// who come.
     ///
     /// # Errors
     /// It does not start.
-    pub fn start(kind: Kind, cores: Cores) -> io::Result<Server> {
+    pub fn start(kind: Kind, snapshot: bool, cores: Cores) -> io::Result<Server> {
         let directory = tempfile::tempdir()?;
         match kind {
-            Kind::Raw => Server::ours(&["serve-raw".as_ref()], "/", directory, cores),
+            Kind::Raw => Server::raw(directory, cores),
             Kind::Takpulse => {
-                let config = directory.path().join("config.toml");
-                std::fs::write(&config, takpulse::config_file())?;
-                let arguments = ["serve-takpulse".as_ref(), config.as_os_str()];
-                Server::ours(&arguments, "/stream", directory, cores)
+                let (child, address, publisher) =
+                    takpulse::start(directory.path(), snapshot, cores)?;
+                let (processes, publisher) = (vec![child.id()], Box::new(publisher));
+                let path = takpulse::STREAM;
+                Ok(Server { child, processes, address, path, publisher, _directory: directory })
             }
             Kind::Nchan => {
                 let (child, processes, address) = nchan::start(directory.path(), cores)?;
-                let publisher = Box::new(nchan::Poster::connect(address)?);
+                let publisher = Box::new(Poster::connect(address, nchan::manner())?);
                 let path = nchan::STREAM;
                 Ok(Server { child, processes, address, path, publisher, _directory: directory })
             }
         }
     }
 
-    /// One of this executable's own servers.
-    fn ours(
-        arguments: &[&OsStr],
-        path: &'static str,
-        directory: TempDir,
-        cores: Cores,
-    ) -> io::Result<Server> {
+    /// This executable again.
+    fn raw(directory: TempDir, cores: Cores) -> io::Result<Server> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--control").arg(listener.local_addr()?.to_string()).args(arguments);
+        command.arg("--control").arg(listener.local_addr()?.to_string()).arg("serve-raw");
         let mut child = cores.on_servers_core(|| command.stdin(Stdio::null()).spawn())?;
         let called = meet(&listener, &mut child);
         let (address, control) = called.inspect_err(|_| end(&mut child, &[]))?;
-        let (processes, publisher) = (vec![child.id()], Box::new(control));
+        let (processes, path, publisher) = (vec![child.id()], "/", Box::new(control));
         Ok(Server { child, processes, address, path, publisher, _directory: directory })
     }
 }

@@ -47,12 +47,12 @@ impl Pace {
 }
 
 impl Session {
-    /// Starts the server.
+    /// Starts the server; about `snapshot`, see [`Server::start`].
     ///
     /// # Errors
     /// It does not start.
-    pub fn open(kind: Kind, cores: Cores) -> io::Result<Session> {
-        let server = Server::start(kind, cores)?;
+    pub fn open(kind: Kind, snapshot: bool, cores: Cores) -> io::Result<Session> {
+        let server = Server::start(kind, snapshot, cores)?;
         let readers = Readers::new(server.address, server.path)?;
         Ok(Session { server, readers, data_bytes: DATA_BYTES })
     }
@@ -114,13 +114,14 @@ impl Session {
         }
     }
 
-    /// Publishes a state, which viewers that come later get first.
+    /// Connects one that is not counted, and waits until it has a snapshot.
     ///
     /// # Errors
-    /// The server is gone.
-    pub fn publish_state(&mut self, data_bytes: usize) -> io::Result<()> {
-        let data = format!("{{\"pad\":\"{}\"}}", "x".repeat(data_bytes));
-        self.server.publisher.publish("system_metrics", &[data])
+    /// See [`Session::connected`].
+    pub fn await_snapshot(&mut self) -> io::Result<()> {
+        self.readers.awaits_snapshot = true;
+        self.readers.want(1, Role::Latecomer, 1);
+        self.connected()
     }
 
     /// Keeps to the schedule until then, or until this is so.
@@ -152,7 +153,8 @@ impl Session {
     pub fn saturate(&mut self, most: usize, until: u64) -> io::Result<()> {
         let (mut delivered, mut progress) = (0, clock::now());
         while clock::now() < until {
-            let room = most.saturating_sub(self.readers.tally.under_way());
+            let under_way = self.readers.tally.under_way().max(self.server.publisher.unanswered());
+            let room = most.saturating_sub(under_way);
             self.publish(&vec![clock::now(); room])?;
             // Below a millisecond the readers would not wait but spin, and look busy.
             self.pump(clock::now() + 2 * MILLISECOND)?;
@@ -165,10 +167,25 @@ impl Session {
         Ok(())
     }
 
+    /// Publishes so many events to nobody, at most so many at a time without an answer.
+    ///
+    /// # Errors
+    /// The server is gone, or answers no more.
+    pub fn publish_unseen(&mut self, mut count: usize, most: usize) -> io::Result<()> {
+        while count > 0 {
+            let some = count.min(most);
+            self.publish(&vec![clock::now(); some])?;
+            self.settle_answers()?;
+            count -= some;
+        }
+        self.readers.tally.give_up();
+        Ok(())
+    }
+
     /// Waits until everything has arrived; what does not is lost.
     ///
     /// # Errors
-    /// The server is gone.
+    /// The server is gone, or answers no more.
     pub fn settle(&mut self) -> io::Result<()> {
         let (mut delivered, mut progress) = (0, clock::now());
         while self.readers.tally.under_way() > 0 && clock::now() < progress + PATIENCE {
@@ -178,6 +195,18 @@ impl Session {
             }
         }
         self.readers.tally.give_up();
+        self.settle_answers()
+    }
+
+    /// Waits until every event is answered.
+    fn settle_answers(&mut self) -> io::Result<()> {
+        let deadline = clock::now() + PATIENCE;
+        while self.server.publisher.unanswered() > 0 {
+            if clock::now() > deadline {
+                return Err(io::Error::other("the server does not answer for every event"));
+            }
+            self.pump(clock::now() + MILLISECOND)?;
+        }
         Ok(())
     }
 

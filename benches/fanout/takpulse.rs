@@ -1,71 +1,104 @@
-//! The server under test: the application as the binary runs it, with the collectors switched off and
-//! the driver's orders published on its bus.
+//! The server under test: the binary, with the collectors switched off, published to with a token.
+//!
+//! Each event is posted with an id (`bench-1`), so that its frame is, byte for byte, the raw
+//! broadcaster's.
 
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::process::{Child, Command, Stdio};
 
-use takpulse::app::{self, App};
-use takpulse::bus::Bus;
-use takpulse::config::{self, Overrides};
-use takpulse::telemetry;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
+use super::cores::Cores;
+use super::poster::{Manner, Poster};
+use super::server;
 
-use super::control::Orders;
-use super::{Outcome, Wrong};
+/// Cargo builds it for the benchmark, with the profile and the target of the benchmark.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_takpulse");
 
-/// The limits of the HTTP server that would be in the way; older configurations lack some.
-const LIMITS: [&str; 4] =
-    ["max_connections", "max_viewers", "max_viewers_per_address", "max_connections_per_address"];
+/// The path of the stream.
+pub const STREAM: &str = "/stream";
 
-/// The configuration: the defaults but for what the benchmark's viewers would run into.
-pub fn config_file() -> String {
-    let known = |key: &&&str| {
-        let line = format!("{key} = ");
-        config::REFERENCE.lines().any(|known| known.starts_with(&line))
-    };
-    let limits: String =
-        LIMITS.iter().filter(known).map(|key| format!("{key} = 100000\n")).collect();
-    let collectors: String = ["system", "docker", "tak"]
-        .iter()
-        .map(|name| format!("[collect.{name}]\nenabled = false\n"))
-        .collect();
+/// The defaults but for what the benchmark's viewers and its publisher would run into; nothing outside
+/// of the directory. With `snapshot`, the host is read once, for whoever comes.
+fn configuration(directory: &Path, snapshot: bool) -> String {
+    let state = directory.join("state");
     format!(
-        "node = \"bench\"\n[http]\nlisten = \"127.0.0.1:0\"\n{limits}\
-         [log]\nlevel = \"warn\"\n{collectors}"
+        "node = \"bench\"
+state_dir = {state:?}
+[http]
+listen = \"127.0.0.1:0\"
+max_connections = 100000
+max_viewers = 100000
+max_viewers_per_address = 100000
+# The publisher's connection rests while viewers connect.
+header_timeout = \"5m\"
+[publish]
+rate_per_s = 100000
+[log]
+level = \"warn\"
+[collect.system]
+enabled = {snapshot}
+interval = \"24h\"
+unwatched_interval = \"24h\"
+[collect.docker]
+enabled = false
+[collect.tak]
+enabled = false
+"
     )
 }
 
-/// Runs until the driver ends the connection.
+/// Starts it and waits until it says where it listens.
 ///
 /// # Errors
-/// The application cannot start, or the driver is not there.
-pub fn serve(control: SocketAddr, config: &Path) -> Outcome {
-    let overrides = Overrides { config: Some(config.to_owned()), ..Overrides::default() };
-    let config = config::load(overrides).map_err(|faults| Wrong::from(faults.to_string()))?.config;
-    telemetry::start(config.log);
-    app::block_on(async {
-        let app = App::bind(config).await?;
-        let mut control = TcpStream::connect(control).await?;
-        control.write_all(format!("{}\n", app.address()).as_bytes()).await?;
-        let bus = app.bus();
-        tokio::select! {
-            () = app.run(CancellationToken::new()) => Ok(()),
-            ended = publish(control, bus) => ended,
-        }
-    })?
+/// It does not start, or makes no token.
+pub fn start(
+    directory: &Path,
+    snapshot: bool,
+    cores: Cores,
+) -> io::Result<(Child, SocketAddr, Poster)> {
+    let file = directory.join("config.toml");
+    std::fs::write(&file, configuration(directory, snapshot))?;
+    let token = make_token(&file)?;
+    let mut command = takpulse(&file);
+    let mut child = cores.on_servers_core(|| command.stdout(Stdio::piped()).spawn())?;
+    let ready = address(&mut child).and_then(|address| {
+        let authorization = format!("Authorization: Bearer {token}\r\n");
+        let head = Box::new(move |_: &str| authorization.clone());
+        let publisher = Poster::connect(address, Manner { head, body, accepted: &[202] })?;
+        Ok((address, publisher))
+    });
+    let (address, publisher) = ready.inspect_err(|_| server::end(&mut child, &[]))?;
+    Ok((child, address, publisher))
 }
 
-async fn publish(mut control: TcpStream, bus: Arc<dyn Bus>) -> Outcome {
-    let mut orders = Orders::default();
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let length = control.read(&mut buffer).await?;
-        if length == 0 {
-            return Ok(());
-        }
-        orders.feed(&buffer[..length], |event| bus.publish(Arc::new(event)));
+/// Without this shell's settings.
+fn takpulse(config: &Path) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().stdin(Stdio::null()).arg("--config").arg(config);
+    command
+}
+
+fn make_token(config: &Path) -> io::Result<String> {
+    let made = takpulse(config).args(["token", "new", "bench", "--scope", "publish"]).output()?;
+    if !made.status.success() {
+        let why = String::from_utf8_lossy(&made.stderr);
+        return Err(io::Error::other(format!("takpulse makes no token: {why}")));
     }
+    Ok(String::from_utf8_lossy(&made.stdout).trim().to_owned())
+}
+
+/// What it says when it listens: `takpulse 0.1.0 is running: http://127.0.0.1:33445/`.
+fn address(child: &mut Child) -> io::Result<SocketAddr> {
+    let mut line = String::new();
+    if let Some(output) = child.stdout.take() {
+        BufReader::new(output).read_line(&mut line)?;
+    }
+    let address = line.trim().rsplit("http://").next().unwrap_or_default();
+    let address = address.trim_end_matches('/').parse();
+    address.map_err(|_| io::Error::other(format!("takpulse does not say where it is: {line:?}")))
+}
+
+fn body(number: u64, topic: &str, data: &str) -> String {
+    format!("{{\"type\":\"{topic}\",\"data\":{data},\"id\":\"bench-{number}\"}}")
 }

@@ -1,6 +1,8 @@
 //! The benchmark measures what it says: its readers lose no frame, wherever the network tears it, and
 //! its arithmetic is right. (The benchmark itself is run by hand, and never fails.)
 
+#[path = "../../benches/fanout/answers.rs"]
+mod answers;
 #[path = "../../benches/fanout/decode.rs"]
 mod decode;
 #[path = "../../benches/fanout/figures.rs"]
@@ -8,6 +10,7 @@ mod figures;
 #[path = "../../benches/fanout/tally.rs"]
 mod tally;
 
+use answers::Answers;
 use decode::{Decoder, Stamp};
 use figures::{Histogram, median, range};
 use tally::Tally;
@@ -49,6 +52,29 @@ fn what_is_no_stream_of_events_is_refused() {
     ] {
         assert!(Decoder::new().feed(response.as_bytes(), &mut |_| {}).is_err(), "{response}");
     }
+}
+
+#[test]
+fn answers_are_read_wherever_they_are_torn() {
+    let accepted = "HTTP/1.1 202 Accepted\r\ncontent-length: 4\r\n\r\n{}\r\n";
+    let refused = "HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n";
+    let stream = format!("{accepted}{refused}{accepted}HTTP/1.1 202 ");
+    for piece in 1..stream.len() {
+        let (mut answers, mut statuses) = (Answers::default(), Vec::new());
+        for bytes in stream.as_bytes().chunks(piece) {
+            let take = |status, _: &[u8]| {
+                statuses.push(status);
+                Ok(())
+            };
+            answers.feed(bytes, take).expect("answers");
+        }
+        assert_eq!(statuses, [202, 429, 202], "{piece}");
+    }
+    for bad in ["HTTP/1.1 202 Accepted\r\n\r\n", "nonsense\r\n\r\n"] {
+        assert!(Answers::default().feed(bad.as_bytes(), |_, _| Ok(())).is_err(), "{bad}");
+    }
+    let refuse = |_, _: &[u8]| Err("no".to_owned());
+    assert_eq!(Answers::default().feed(refused.as_bytes(), refuse), Err("no".into()));
 }
 
 #[test]
