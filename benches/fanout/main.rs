@@ -56,6 +56,8 @@ type Outcome = Result<(), Wrong>;
 
 /// No run is started after so long.
 const LIMIT: Duration = Duration::from_secs(8 * 60);
+/// From this share of the server's CPU on, in percent, publishing limits what is measured.
+const MUCH_PUBLISHING: f64 = 25.0;
 /// Files that a process has beside its connections, generously.
 const OTHER_FILES: u64 = 100;
 
@@ -126,7 +128,17 @@ fn run(
                 let name = scenario.name();
                 eprintln!("fanout: round {}, {name}: {}", round + 1, kind.name());
                 match scenario.run(kind, cores, arguments.scale()) {
-                    Ok(figures) => table.add(&name, kind, figures),
+                    Ok(figures) => {
+                        let share = figures.iter().find_map(|f| f.named(scenario::PUBLISHING));
+                        if share.is_some_and(|share| share > MUCH_PUBLISHING) {
+                            let kind = kind.name();
+                            table.note(format!(
+                                "{name}, {kind}: limited by taking events in (more than \
+                                 {MUCH_PUBLISHING} % of its CPU), not by the fan-out alone"
+                            ));
+                        }
+                        table.add(&name, kind, figures);
+                    }
                     Err(why) => {
                         let round = round + 1;
                         table

@@ -25,6 +25,8 @@ const STORM_SECONDS: f64 = 0.5;
 /// A storm that takes longer has failed.
 const STORM_LIMIT_SECONDS: f64 = 20.0;
 const RATE: u64 = 50;
+/// The figure that tells how much of the server's CPU went into publishing.
+pub const PUBLISHING: &str = "of the server's CPU, publishing, about %";
 
 /// One thing that is measured.
 #[derive(Clone, Copy, Debug)]
@@ -161,7 +163,7 @@ fn saturated(
     if let Some(each) = publishing {
         let share = each * delivered as f64 / viewers as f64 / usage.server;
         figures.push(Figure::median("publishing to nobody: CPU, µs an event", each * 1e6, 2));
-        figures.push(Figure::median("of the server's CPU, publishing, about %", share * 100.0, 1));
+        figures.push(Figure::median(PUBLISHING, share * 100.0, 1));
     }
     figures.extend(faults(session));
     figures.extend(noise(usage));

@@ -31,6 +31,11 @@ impl Figure {
         Figure { name, value, digits, rounds: Rounds::Median, compared: true }
     }
 
+    /// Its value, if this is its name.
+    pub fn named(&self, name: &str) -> Option<f64> {
+        (self.name == name).then_some(self.value)
+    }
+
     /// A figure that adds up.
     pub fn sum(name: &'static str, value: f64) -> Figure {
         Figure { name, value, digits: 0, rounds: Rounds::Sum, compared: false }
@@ -76,10 +81,12 @@ impl Table {
         }
     }
 
-    /// Says something below the table that its reader must know, and now as well.
+    /// Says something below the table that its reader must know, and now as well; once.
     pub fn note(&mut self, note: String) {
-        eprintln!("fanout: {note}");
-        self.notes.push(note);
+        if !self.notes.contains(&note) {
+            eprintln!("fanout: {note}");
+            self.notes.push(note);
+        }
     }
 
     /// As Markdown.
