@@ -36,9 +36,8 @@ const REMEMBERED_IDS: usize = 4096;
 const MOST_KINDS: usize = 100;
 /// So much of what is wrong with a body is told.
 const MOST_FAULT_LETTERS: usize = 200;
-/// What others may not publish.
-const RESERVED: [&str; 6] =
-    ["system_metrics", "docker_status", "tak_status", "alert", "ping", "lagged"];
+/// What the stream says by itself, beside takpulse's own topics.
+const STREAMS_OWN: [&str; 2] = ["ping", "lagged"];
 
 /// Takes events from outside.
 pub struct Publisher {
@@ -200,13 +199,13 @@ impl Publisher {
         let bad = |code, message: String| Err(ApiError::bad_request(code, message));
         // What a browser calls an event without a name.
         let name = posted.topic.as_deref().filter(|name| !name.is_empty()).unwrap_or("message");
-        if RESERVED.contains(&name) {
-            return bad("reserved_type", format!("{name} is takpulse's own; choose another type"));
-        }
         let topic = match Topic::parse(name) {
             Ok(topic) => topic,
             Err(why) => return bad("bad_type", format!("type cannot be this: {why}")),
         };
+        if !matches!(topic, Topic::Published(_)) || STREAMS_OWN.contains(&name) {
+            return bad("reserved_type", format!("{name} is takpulse's own; choose another type"));
+        }
         if !self.rules.topics.is_empty() && !self.rules.topics.contains(&topic) {
             let message = format!("{name} is not on the list publish.topics of the configuration");
             return bad("type_not_listed", message);
