@@ -13,23 +13,29 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing::Level;
 
+mod auth;
 mod collect;
 mod fault;
 mod layers;
 mod proxy;
 mod reader;
+mod secret;
+mod tls;
 mod values;
 
+pub use auth::{AuthConfig, ClientCertificatesConfig, RoleConfig, UserConfig};
 pub use collect::{DockerConfig, Schedule, SystemConfig, TakConfig, TakServerConfig};
 pub use fault::{Fault, Faults};
 pub use layers::{Overrides, Setting};
+pub use secret::Secret;
+pub use tls::{TlsConfig, TlsMode};
 
 use layers::Layers;
-use proxy::{base_path, networks};
+use proxy::{NETWORKS, base_path, network};
 use reader::{Faulted, Section};
 use values::{
-    bytes, count, duration, listen_address, log_format, log_level, memory_only, node_name, path,
-    rate, topic_names,
+    TOPICS, bytes, count, duration, list, listen_address, log_format, log_level, memory_only,
+    node_name, path, rate, topic_name,
 };
 
 /// `config.toml`: the reference and the defaults.
@@ -44,6 +50,10 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The web server.
     pub http: HttpConfig,
+    /// Encryption.
+    pub tls: TlsConfig,
+    /// Sign-in.
+    pub auth: AuthConfig,
     /// The event stream.
     pub stream: StreamConfig,
     /// Publishing from outside.
@@ -172,6 +182,8 @@ impl Config {
         let node = root.optional("node", node_name);
         let state_dir = root.optional("state_dir", path);
         let http = HttpConfig::read(&mut root.section("http"));
+        let tls = TlsConfig::read(&mut root.section("tls"));
+        let auth = AuthConfig::read(&mut root.section("auth"));
         let stream = StreamConfig::read(&mut root.section("stream"));
         let publish = PublishConfig::read(&mut root.section("publish"));
         let bus = BusConfig::read(&mut root.section("bus"));
@@ -181,10 +193,20 @@ impl Config {
         let system = SystemConfig::read(&mut collect.section("system"));
         let docker = DockerConfig::read(&mut collect.section("docker"));
         let tak = TakConfig::read(&mut collect.section("tak"));
+        if let (Ok(tls), Ok(auth)) = (&tls, &auth)
+            && tls.mode == TlsMode::Off
+            && !auth.certificates.ca.is_empty()
+        {
+            let problem = "certificates are presented in TLS, and tls.mode is \"off\"";
+            let fix = "write tls.mode = \"self-signed\" or \"files\"";
+            return Err(root.fault("auth.client_certificates.ca", problem, fix));
+        }
         Ok(Config {
             node: node?.unwrap_or_else(values::host_name),
             state_dir: state_dir?.unwrap_or_else(values::state_dir),
             http: http?,
+            tls: tls?,
+            auth: auth?,
             stream: stream?,
             publish: publish?,
             bus: bus?,
@@ -201,7 +223,7 @@ impl HttpConfig {
     fn read(section: &mut Section<'_>) -> Result<HttpConfig, Faulted> {
         let listen = section.required("listen", listen_address);
         let base_path = section.required("base_path", base_path);
-        let trusted_proxies = section.required("trusted_proxies", networks);
+        let trusted_proxies = section.required("trusted_proxies", list(network, NETWORKS));
         let max_connections = section.required("max_connections", count(1, 1_000_000));
         let max_viewers = section.required("max_viewers", count(1, 1_000_000));
         let per_address = section.required("max_viewers_per_address", count(1, 1_000_000));
@@ -235,7 +257,7 @@ impl StreamConfig {
 
 impl PublishConfig {
     fn read(section: &mut Section<'_>) -> Result<PublishConfig, Faulted> {
-        let topics = section.required("topics", topic_names);
+        let topics = section.required("topics", list(topic_name, TOPICS));
         let rate_per_s = section.required("rate_per_s", rate);
         Ok(PublishConfig { topics: topics?, rate_per_s: rate_per_s? })
     }

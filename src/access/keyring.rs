@@ -1,13 +1,11 @@
 //! The server's view of the tokens: read again whenever the file has changed.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::warn;
 
-use super::token::{Tokens, Uses, read_uses, write_uses};
+use super::kept::Kept;
+use super::token::{FILE, Token, Tokens, Uses, read_uses, write_uses};
 use super::{AccessError, Scope, StateDir};
 use crate::event::unix_now;
 
@@ -18,6 +16,8 @@ pub struct Bearer {
     pub name: String,
     /// What it may be used for.
     pub scopes: Vec<Scope>,
+    /// Tells it from a later token of the same name.
+    mark: String,
 }
 
 impl Bearer {
@@ -25,6 +25,15 @@ impl Bearer {
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.iter().any(|own| *own == scope || *own == Scope::Admin)
     }
+
+    /// Tells it from every other token, and is none.
+    pub fn mark(&self) -> &str {
+        &self.mark
+    }
+}
+
+fn mark_of(token: &Token) -> String {
+    token.hash.chars().take(16).collect()
 }
 
 /// The tokens in force.
@@ -33,46 +42,37 @@ pub struct Keyring {
     known: Mutex<Known>,
 }
 
-#[derive(Default)]
 struct Known {
-    tokens: Tokens,
-    /// What tells one version of the file from the next; `None`: never looked.
-    stamp: Option<Stamp>,
-    complaint: Option<AccessError>,
+    tokens: Kept<Tokens>,
     uses: Uses,
     /// Whether there were uses since they were last written, and why they could not be.
     used: bool,
     unkept: Option<AccessError>,
 }
 
-/// Every version is a new file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stamp {
-    NotThere,
-    /// What the system says about it cannot be had: reading it says why.
-    Unknown,
-    Version(u64, i64, i64),
-}
-
 impl Keyring {
     /// The tokens of this state directory.
     pub fn new(dir: StateDir) -> Keyring {
-        let known = Known { uses: read_uses(&dir), ..Known::default() };
-        let keyring = Keyring { dir, known: Mutex::new(known) };
-        // What is wrong is said at the start, and not when somebody is refused.
-        keyring.read_again(&mut keyring.known());
-        keyring
+        let tokens = Kept::new(dir.clone(), FILE, Tokens::read, "no token is taken");
+        let known = Known { tokens, uses: read_uses(&dir), used: false, unkept: None };
+        Keyring { dir, known: Mutex::new(known) }
     }
 
     /// Who this token belongs to; `None` when it is none, or was revoked.
     pub fn bearer(&self, token: &str) -> Option<Bearer> {
         let mut known = self.known();
-        self.read_again(&mut known);
-        let (name, found) = known.tokens.find(token)?;
-        let bearer = Bearer { name: name.to_owned(), scopes: found.scopes.clone() };
+        let (name, found) = known.tokens.now().find(token)?;
+        let bearer =
+            Bearer { name: name.to_owned(), scopes: found.scopes.clone(), mark: mark_of(found) };
         known.uses.insert(bearer.name.clone(), unix_now() as u64);
         known.used = true;
         Some(bearer)
+    }
+
+    /// Whether the bearer of this mark would still be let in.
+    pub fn stands(&self, mark: &str) -> bool {
+        let mut known = self.known();
+        known.tokens.now().iter().any(|(_, token)| mark_of(token) == mark)
     }
 
     /// Writes when tokens were last used, if there is something new. It may take its time (an SD
@@ -83,7 +83,8 @@ impl Keyring {
             return;
         }
         let mut uses = known.uses.clone();
-        uses.retain(|name, _| known.tokens.iter().any(|(token, _)| token == name));
+        let tokens = known.tokens.now();
+        uses.retain(|name, _| tokens.iter().any(|(token, _)| token == name));
         drop(known);
         let outcome = write_uses(&self.dir, &uses).err();
         let mut known = self.known();
@@ -92,36 +93,6 @@ impl Keyring {
         }
         known.used |= outcome.is_some();
         known.unkept = outcome;
-    }
-
-    /// A file that cannot be read leaves nobody in: what it revokes is not known.
-    fn read_again(&self, known: &mut Known) {
-        let stamp = self.stamp();
-        if Some(stamp) == known.stamp && known.complaint.is_none() {
-            return;
-        }
-        known.stamp = Some(stamp);
-        match Tokens::read(&self.dir) {
-            Ok(tokens) => {
-                known.tokens = tokens;
-                known.complaint = None;
-            }
-            Err(why) => {
-                known.tokens = Tokens::default();
-                if known.complaint.as_ref() != Some(&why) {
-                    warn!(%why, "no token is taken");
-                }
-                known.complaint = Some(why);
-            }
-        }
-    }
-
-    fn stamp(&self) -> Stamp {
-        match fs::metadata(Tokens::path(&self.dir)) {
-            Ok(file) => Stamp::Version(file.ino(), file.mtime(), file.mtime_nsec()),
-            Err(why) if why.kind() == ErrorKind::NotFound => Stamp::NotThere,
-            Err(_) => Stamp::Unknown,
-        }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -143,14 +114,14 @@ mod tests {
         let secret = make(&dir, "cam", &[Scope::Publish]).expect("made");
         let bearer = keyring.bearer(secret.trim()).expect("known at once");
         assert_eq!(bearer.name, "cam");
-        assert!(bearer.may(Scope::Publish) && !bearer.may(Scope::Stream));
+        assert_eq!(bearer.scopes, [Scope::Publish]);
         assert!(read_uses(&dir).is_empty(), "not while somebody waits for an answer");
         keyring.keep_uses();
         assert!(read_uses(&dir).contains_key("cam"));
         revoke(&dir, "cam").expect("there");
         assert_eq!(keyring.bearer(secret.trim()), None, "refused at once");
         let admin = make(&dir, "root", &[Scope::Admin]).expect("made");
-        assert!(keyring.bearer(admin.trim()).expect("known").may(Scope::Publish));
+        assert_eq!(keyring.bearer(admin.trim()).expect("known").scopes, [Scope::Admin]);
     }
 
     #[test]

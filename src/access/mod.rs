@@ -1,6 +1,7 @@
-//! Who may do what: named tokens, kept as hashes in the state directory.
+//! Who may do what: users with passwords and their sessions, and named tokens; kept in the state
+//! directory, secrets as hashes only.
 //!
-//! The command line writes them and the server reads them, each whenever it likes.
+//! The command line writes users and tokens and the server reads them, each whenever it likes.
 //!
 //! Architecture invariant: knows no HTTP.
 
@@ -9,15 +10,27 @@ use std::path::PathBuf;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
+mod aside;
+mod attempts;
 mod command;
+mod kept;
 mod keyring;
+pub mod password;
+mod seal;
+mod session;
+mod sign_in;
 mod state;
 mod token;
+mod user;
 
 pub use command::{list, make, revoke};
 pub use keyring::{Bearer, Keyring};
+pub use seal::Seal;
+pub use session::{Lifetimes, Open, SessionId, Sessions};
+pub use sign_in::{Applicant, Refusal, SignIn, SignedIn};
 pub use state::StateDir;
 pub use token::Scope;
+pub use user::{FIRST, Role, User, Users, has_users, make_first, reset_password};
 
 /// What can go wrong with what is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +46,7 @@ pub enum AccessError {
         advice: &'static str,
     },
     /// A file that is not as takpulse wrote it.
-    #[error("{}: this is not what takpulse wrote: {why}; put a copy back, or remove the file and make the tokens anew", path.display())]
+    #[error("{}: this is not what takpulse wrote: {why}; put a copy back, or remove the file and make anew what was in it", path.display())]
     Broken {
         /// The file.
         path: PathBuf,
@@ -52,6 +65,16 @@ pub enum AccessError {
     /// A name that cannot be one.
     #[error("a token's name is 1 to 64 letters, digits, '.', '_' and '-', such as backup-script")]
     TokenName,
+    /// A password that cannot be one.
+    #[error(
+        "a password has at least {} letters, and at most {} bytes",
+        password::FEWEST_LETTERS,
+        password::MOST_BYTES
+    )]
+    Password,
+    /// A password that could not be hashed.
+    #[error("the password cannot be hashed: {0}; is there memory left?")]
+    Hashing(String),
     /// The system has none.
     #[error("the system gives no random numbers; is /dev/urandom there?")]
     NoRandomness,
@@ -75,4 +98,9 @@ fn random<const N: usize>() -> Result<[u8; N], AccessError> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| AccessError::NoRandomness)?;
     Ok(bytes)
+}
+
+/// Two letters a byte.
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -8,6 +8,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::AccessError;
 
 /// The directory.
@@ -46,6 +49,26 @@ impl StateDir {
         self.replace(&path, text).map_err(|why| AccessError::state(path, &why))
     }
 
+    /// What is in a JSON file; nothing when it is not there.
+    ///
+    /// # Errors
+    /// It cannot be read, it is not what takpulse wrote, or somebody else could have written it.
+    pub fn read_json<T: Default + DeserializeOwned>(&self, name: &str) -> Result<T, AccessError> {
+        self.check()?;
+        let Some(text) = self.read(name)? else { return Ok(T::default()) };
+        serde_json::from_str(&text)
+            .map_err(|why| AccessError::Broken { path: self.path(name), why: why.to_string() })
+    }
+
+    /// Puts a JSON file in the place of the old one.
+    ///
+    /// # Errors
+    /// It cannot be written; the old one is still there.
+    pub fn write_json<T: Serialize>(&self, name: &str, content: &T) -> Result<(), AccessError> {
+        // What is kept are plain structs and texts, which always are JSON.
+        self.write(name, &serde_json::to_string_pretty(content).unwrap_or_default())
+    }
+
     /// Keeps others out until the file is dropped: what is read, changed and written by two at once
     /// would lose what one of them did.
     ///
@@ -82,7 +105,11 @@ impl StateDir {
         let mut beside = path.as_os_str().to_owned();
         beside.push(format!(".{}", std::process::id()));
         let beside = PathBuf::from(beside);
-        let outcome = self.write_beside(&beside, text).and_then(|()| fs::rename(&beside, path));
+        let outcome = self.write_beside(&beside, text).and_then(|()| {
+            fs::rename(&beside, path)?;
+            // Or a power cut could bring back what was revoked.
+            File::open(&self.0)?.sync_all()
+        });
         if outcome.is_err() {
             // What is not in its place is of no use.
             let _never_made = fs::remove_file(&beside);

@@ -5,17 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use super::{AccessError, StateDir};
+use super::{AccessError, StateDir, to_hex};
 use crate::event::unix_now;
 
 /// The tokens.
-const FILE: &str = "tokens.json";
+pub const FILE: &str = "tokens.json";
 /// When each was last used, kept apart: the server writes it, and must not undo a revocation.
 const USES: &str = "token-uses.json";
 /// What every token begins with, so that one that leaked is recognized.
@@ -83,20 +82,12 @@ pub struct Token {
 pub struct Tokens(BTreeMap<String, Token>);
 
 impl Tokens {
-    /// Where they are.
-    pub fn path(dir: &StateDir) -> PathBuf {
-        dir.path(FILE)
-    }
-
     /// Reads them.
     ///
     /// # Errors
     /// The file cannot be read or is none of ours.
     pub fn read(dir: &StateDir) -> Result<Tokens, AccessError> {
-        dir.check()?;
-        let Some(text) = dir.read(FILE)? else { return Ok(Tokens::default()) };
-        serde_json::from_str(&text)
-            .map_err(|why| AccessError::Broken { path: dir.path(FILE), why: why.to_string() })
+        dir.read_json(FILE)
     }
 
     /// Writes them.
@@ -104,8 +95,7 @@ impl Tokens {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, dir: &StateDir) -> Result<(), AccessError> {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        dir.write(FILE, &text)
+        dir.write_json(FILE, self)
     }
 
     /// Makes a token and returns it: it can never be shown again.
@@ -147,11 +137,6 @@ impl Tokens {
     }
 }
 
-/// Two letters a byte.
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn hash(token: &str) -> String {
     to_hex(digest(&SHA256, token.as_bytes()).as_ref())
 }
@@ -170,7 +155,7 @@ pub fn read_uses(dir: &StateDir) -> Uses {
 /// # Errors
 /// The file cannot be written.
 pub fn write_uses(dir: &StateDir, uses: &Uses) -> Result<(), AccessError> {
-    dir.write(USES, &serde_json::to_string(uses).unwrap_or_default())
+    dir.write_json(USES, uses)
 }
 
 #[cfg(test)]

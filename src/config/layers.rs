@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Faults};
+use super::secret::{MASKED, is_secret};
 use super::{REFERENCE, values};
 
 const PREFIX: &str = "TAKPULSE_";
@@ -109,7 +110,7 @@ impl Layers {
             .into_iter()
             .map(|(key, value)| Setting {
                 place: self.place(&key),
-                value: values::show(&value),
+                value: if is_secret(&key) { MASKED.into() } else { values::show(&value) },
                 key,
             })
             .collect()
@@ -159,8 +160,9 @@ impl Environment {
         let mut dict = Dict::new();
         for (name, value) in variables {
             let key = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase();
-            // $TAKPULSE_CONFIG names the file, and $TAKPULSE_TOKEN is for `takpulse publish`.
-            if key != "config" && key != "token" {
+            // $TAKPULSE_CONFIG names the file, $TAKPULSE_TOKEN is for `takpulse publish`, and
+            // $TAKPULSE_ADMIN_PASSWORD for the first start.
+            if !matches!(key.as_str(), "config" | "token" | "admin_password") {
                 put(&mut dict, &key, value);
             }
         }

@@ -34,24 +34,17 @@ fn is_path_segment(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..") && segment.chars().all(plain)
 }
 
-/// Addresses and networks; the environment's are one text, with commas between them.
-pub(super) fn networks(value: &Value) -> Read<Vec<IpNet>> {
-    let list: Option<Vec<IpNet>> = match value {
-        Value::Array(_, items) => items.iter().map(|item| network(quoted(item)?)).collect(),
-        text => quoted(text).and_then(|text| match text.trim() {
-            "" => Some(Vec::new()),
-            list => list.split(',').map(network).collect(),
-        }),
-    };
-    list.ok_or_else(|| {
-        "a list of addresses and networks, such as [\"127.0.0.1\", \"10.0.0.0/8\"]; in the environment \
-         127.0.0.1,10.0.0.0/8"
-            .into()
-    })
+/// What a list of addresses and networks looks like.
+pub(super) const NETWORKS: &str = "a list of addresses and networks, such as [\"127.0.0.1\", \
+    \"10.0.0.0/8\"]; in the environment 127.0.0.1,10.0.0.0/8";
+
+/// An address, or a network.
+pub(super) fn network(value: &Value) -> Read<IpNet> {
+    quoted(value).and_then(parse_network).ok_or_else(|| NETWORKS.into())
 }
 
 /// An IPv4 network in IPv6's clothes becomes what it is, as the addresses do that are looked for.
-fn network(text: &str) -> Option<IpNet> {
+fn parse_network(text: &str) -> Option<IpNet> {
     let text = text.trim();
     let address = || text.parse().ok().map(|address: IpAddr| IpNet::from(address));
     let network: IpNet = text.parse().ok().or_else(address)?;
@@ -65,6 +58,7 @@ fn network(text: &str) -> Option<IpNet> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::values;
     use super::*;
 
     #[test]
@@ -109,19 +103,22 @@ mod tests {
 
     #[test]
     fn trusted_proxies_are_addresses_and_networks() {
-        let list = |texts: &[&str]| Value::from(texts.to_vec());
+        let texts = |texts: &[&str]| Value::from(texts.to_vec());
         for (written, read) in [
-            (list(&[]), vec![]),
-            (list(&["127.0.0.1"]), vec!["127.0.0.1/32"]),
-            (list(&["10.0.0.0/8", " ::1 ", "fd00::/8"]), vec!["10.0.0.0/8", "::1/128", "fd00::/8"]),
+            (texts(&[]), vec![]),
+            (texts(&["127.0.0.1"]), vec!["127.0.0.1/32"]),
             (
-                list(&["::ffff:10.0.0.0/104", "::ffff:192.0.2.1"]),
+                texts(&["10.0.0.0/8", " ::1 ", "fd00::/8"]),
+                vec!["10.0.0.0/8", "::1/128", "fd00::/8"],
+            ),
+            (
+                texts(&["::ffff:10.0.0.0/104", "::ffff:192.0.2.1"]),
                 vec!["10.0.0.0/8", "192.0.2.1/32"],
             ),
             ("".into(), vec![]),
             ("127.0.0.1, 10.0.0.0/8".into(), vec!["127.0.0.1/32", "10.0.0.0/8"]),
         ] {
-            let networks = networks(&written).expect("right");
+            let networks = values::list(network, NETWORKS)(&written).expect("right");
             let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
             assert_eq!(networks, read, "{written:?}");
         }
@@ -129,14 +126,14 @@ mod tests {
             true.into(),
             5.into(),
             Value::from(vec![5]),
-            list(&["proxy"]),
-            list(&["10.0.0.0/33"]),
-            list(&["10.0.0"]),
-            list(&[""]),
-            list(&["1.2.3.4:80"]),
+            texts(&["proxy"]),
+            texts(&["10.0.0.0/33"]),
+            texts(&["10.0.0"]),
+            texts(&[""]),
+            texts(&["1.2.3.4:80"]),
             "a,b".into(),
         ] {
-            let fix = networks(&wrong).expect_err("wrong");
+            let fix = values::list(network, NETWORKS)(&wrong).expect_err("wrong");
             assert!(fix.contains("such as [\"127.0.0.1\""), "{fix}");
         }
     }

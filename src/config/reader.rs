@@ -7,6 +7,7 @@ use figment::value::{Dict, Value};
 
 use super::fault::Fault;
 use super::layers::{Layers, leaves};
+use super::secret::is_secret;
 use super::values::{Read, show};
 
 /// A fault was noted; there is no value to go on with.
@@ -81,7 +82,8 @@ impl<'a> Section<'a> {
         let values = self.values.as_ref().ok_or(Faulted)?;
         let Some(value) = values.get(name) else { return Ok(None) };
         read(value).map(Some).map_err(|fix| {
-            let problem = format!("{} cannot be its value", show(value));
+            let shown = if is_secret(name) { "this".into() } else { show(value) };
+            let problem = format!("{shown} cannot be its value");
             self.fault(name, &problem, &format!("write {fix}"))
         })
     }

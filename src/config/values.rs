@@ -11,6 +11,7 @@ use figment::value::{Num, Value};
 use tracing::Level;
 
 use super::LogFormat;
+use super::secret::Secret;
 
 /// A value, or what to write instead.
 pub(super) type Read<T> = Result<T, String>;
@@ -158,21 +159,37 @@ pub(super) fn rate(value: &Value) -> Read<f64> {
         .ok_or_else(|| "a number from 0.01 to 100000".into())
 }
 
-/// Names of event types; the environment's are one text, with commas between them.
-pub(super) fn topic_names(value: &Value) -> Read<Vec<String>> {
-    let name = |text: &str| is_topic_name(text.trim()).then(|| text.trim().to_owned());
-    let list: Option<Vec<String>> = match value {
-        Value::Array(_, items) => items.iter().map(|item| name(quoted(item)?)).collect(),
-        text => quoted(text).and_then(|text| match text.trim() {
-            "" => Some(Vec::new()),
-            list => list.split(',').map(name).collect(),
-        }),
-    };
-    list.ok_or_else(|| {
-        "a list of types, each a lower-case letter and up to 63 of a-z, 0-9, '_', '.' and '-', such as \
-         [\"weather\", \"team.note\"]"
-            .into()
-    })
+/// A list, each of whose items `item` reads; the environment's are one text, with commas between them.
+/// `wanted` is what to write instead.
+pub(super) fn list<T>(
+    item: impl Fn(&Value) -> Read<T>,
+    wanted: &'static str,
+) -> impl Fn(&Value) -> Read<Vec<T>> {
+    move |value| {
+        let items: Read<Vec<T>> = match value {
+            Value::Array(_, items) => items.iter().map(&item).collect(),
+            text => match quoted(text).map(str::trim) {
+                None => return Err(wanted.into()),
+                Some("") => Ok(Vec::new()),
+                Some(list) => list.split(',').map(|text| item(&text.trim().into())).collect(),
+            },
+        };
+        items.map_err(|_| wanted.into())
+    }
+}
+
+/// The name of an event type.
+pub(super) fn topic_name(value: &Value) -> Read<String> {
+    let name = quoted(value).map(str::trim).filter(|name| is_topic_name(name));
+    name.map(str::to_owned).ok_or_else(|| TOPICS.into())
+}
+
+pub(super) const TOPICS: &str = "a list of types, each a lower-case letter and up to 63 of a-z, 0-9, \
+    '_', '.' and '-', such as [\"weather\", \"team.note\"]";
+
+/// A text that is not shown.
+pub(super) fn secret(value: &Value) -> Read<Secret> {
+    text(value).map(Secret::new).ok_or_else(|| "a text in quotes".into())
 }
 
 /// As the stream takes them (the configuration is a leaf, and does not ask it).
