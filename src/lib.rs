@@ -33,3 +33,4 @@ pub mod hub;
 pub mod post;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
