@@ -1,7 +1,8 @@
 // Shows on a touch screen what a mouse finds by hovering: why a figure is a dash, and the whole of
 // a name that was cut off.
 
-const SHOWN_MS = 5000;
+/** The whole of an event takes longer to read than a name. */
+const shownMs = (text) => Math.max(5000, text.length * 50);
 
 /** Shows the `title` of whatever is tapped, in a line at the bottom of the page. */
 export function showHints(line, signal) {
@@ -18,7 +19,7 @@ export function showHints(line, signal) {
       if (!title || event.pointerType === 'mouse') return hide();
       line.textContent = title;
       line.hidden = false;
-      timer = setTimeout(hide, SHOWN_MS);
+      timer = setTimeout(hide, shownMs(title));
     },
     { signal },
   );

@@ -3,8 +3,10 @@
 // Panels are drawn in an animation frame, so that a burst of events is drawn once and a hidden tab
 // draws nothing. The glance card and the title follow at once: they are what a hidden tab is for.
 
+import { Account } from './account.js';
 import { Badge } from './badge.js';
 import { ContainersPanel } from './containers.js';
+import { EventsPanel } from './events.js';
 import { Expected } from './expected.js';
 import { Glance } from './glance.js';
 import { HostPanel } from './host.js';
@@ -39,10 +41,12 @@ function start(signal) {
   const picker = new NodePicker(byId('nodes'), { onPick: switchNode, signal });
   const badge = new Badge(byId('badge'), {
     onNow: () => stream.connect(),
-    // The server sends whoever isn't signed in to the login page, and back here.
-    onSignIn: () => location.reload(),
+    onSignIn: () => location.assign('login'),
     signal,
   });
+
+  const account = new Account(byId('account'), signal);
+  const events = new EventsPanel(byId('events'), { onChange: drawSoon, signal });
 
   const online = () => stream?.state === 'open';
 
@@ -64,6 +68,7 @@ function start(signal) {
     const calm = expected.verdict(Object.keys(view.topics));
     glance.show({ problems: found, calm, node: view.node, now: view.now });
     for (const topic of TOPICS) panels[topic].showState(view.topics[topic], online(), expected.topics.includes(topic));
+    drawSoon(); // The events' ages.
   }
 
   function draw() {
@@ -75,6 +80,7 @@ function start(signal) {
       shown[topic] = data;
       panels[topic].show(data, now);
     }
+    events.show(store.nodes(), now);
   }
 
   function drawSoon() {
@@ -88,7 +94,6 @@ function start(signal) {
       delete shown[topic];
     }
     tick();
-    drawSoon();
   }
 
   stream = new Stream({
@@ -101,16 +106,20 @@ function start(signal) {
       const node = store.put(topic, data);
       if (node === picker.node && topic === 'system_metrics') panels.system_metrics.note(data);
       tick();
-      drawSoon();
     },
+    onOccurrence: (event) => events.add(event, clock.now()),
+    onLagged: (data) => events.lag(data),
     onChange() {
       if (!stream) return;
       if (online()) {
         lostSince = undefined;
         // At each connection: the server may have been restarted with another configuration.
         expected.ask(signal).then(() => signal.aborted || tick());
+        events.ask();
+        account.ask();
       } else {
         store.interrupted();
+        if (stream.state === 'signed-out') account.ask();
         lostSince ??= store.view(picker.node, clock.now()).newest;
       }
       tick();

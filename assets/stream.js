@@ -1,10 +1,12 @@
 // The life of the one connection to the server: connect, listen, notice silence, come back.
 //
-// EventSource alone isn't enough. It never retries after an answer other than 200 (a proxy's 502
-// while the server restarts ends it for good), and it doesn't notice a connection that died while
-// the device slept. So each EventSource is used for one connection only, and closed on its error.
+// EventSource won't do. It hears only the types that it was told of, it hides why it was refused, it
+// never retries after an answer other than 200 (a proxy's 502 while the server restarts ends it for
+// good), and it doesn't notice a connection that died while the device slept. So the stream is read
+// with fetch, one request for each connection.
 
 import { backoff } from './backoff.js';
+import { SseParser } from './sse.js';
 
 /** The server pings every 15 s; after this much silence the connection is taken for dead. */
 const SILENCE_MS = 40_000;
@@ -12,13 +14,13 @@ const SILENCE_MS = 40_000;
 /** When the page wakes up, one missed ping is reason enough. */
 const SILENCE_ON_WAKING_MS = 20_000;
 
+/** The server says after how long to come back; scripts may say so too, and that is kept within reason. */
+const RETRY_SECONDS = [0.5, 60];
+
 export class Stream {
   #url;
   #topics;
-  #onEvent;
-  #onPing;
-  #onChange;
-  #source;
+  #on;
   #lastId = '';
   #failures = 0;
   #heardAt = 0;
@@ -33,15 +35,14 @@ export class Stream {
   refusal = '';
 
   /**
-   * `onEvent(topic, data)`, `onPing(data)` and `onChange()` (the state changed) are called as things
-   * happen. Everything ends with `signal`.
+   * Called as things happen: `onEvent(topic, data)` for a state, `onOccurrence({type, data, id})` with
+   * the data as text, `onPing(data)`, `onLagged(data)`, and `onChange()` when the state changed.
+   * Everything ends with `signal`.
    */
-  constructor({ url, topics, onEvent, onPing, onChange, signal }) {
+  constructor({ url, topics, signal, ...on }) {
     this.#url = url;
     this.#topics = topics;
-    this.#onEvent = onEvent;
-    this.#onPing = onPing;
-    this.#onChange = onChange;
+    this.#on = on;
     const wake = () => this.#check(SILENCE_ON_WAKING_MS, true);
     addEventListener('online', wake, { signal });
     addEventListener('pageshow', wake, { signal });
@@ -59,43 +60,68 @@ export class Stream {
     this.#close();
     this.#heardAt = Date.now();
     this.#change('connecting');
-    // A new EventSource can't send a Last-Event-ID header; the server takes the query as well.
-    const url = new URL(this.#url, document.baseURI);
-    if (this.#lastId) url.searchParams.set('last_event_id', this.#lastId);
-    const source = new EventSource(url);
-    this.#source = source;
-    const { signal } = (this.#attempt = new AbortController());
-    const listen = (name, hear) =>
-      source.addEventListener(
-        name,
-        (event) => {
-          this.#heardAt = Date.now();
-          // Only a connection that delivers is a success: some proxies accept, and then hang up.
-          if (event.data !== undefined) this.#failures = 0;
-          hear(event);
-        },
-        { signal },
-      );
-    listen('open', () => {
+    this.#attempt = new AbortController();
+    this.#listen(this.#attempt.signal);
+  }
+
+  /** One connection, from the request to its end. What is aborted says nothing more. */
+  async #listen(signal) {
+    const headers = { Accept: 'text/event-stream' };
+    // Headers are bytes: an id beyond ASCII goes as UTF-8, as EventSource would send it.
+    if (this.#lastId) headers['Last-Event-ID'] = String.fromCharCode(...new TextEncoder().encode(this.#lastId));
+    let retry;
+    try {
+      const answer = await fetch(new URL(this.#url, document.baseURI), { signal, headers, cache: 'no-store' });
+      if (signal.aborted) return;
+      if (!answer.ok) return await this.#refused(answer, signal);
+      if (!/^text\/event-stream\b/i.test(answer.headers.get('Content-Type'))) {
+        this.refusal = 'Something that is not takpulse answered: a proxy, or the sign-in page of a network.';
+        throw new TypeError(this.refusal);
+      }
+      this.#heardAt = Date.now();
       this.refusal = '';
       this.#change('open');
-    });
-    for (const topic of this.#topics) {
-      listen(topic, (event) => {
-        if (event.lastEventId) this.#lastId = event.lastEventId;
-        this.#read(event.data, (data) => this.#onEvent(topic, data));
-      });
+      retry = await this.#hearAll(answer.body.getReader(), signal);
+    } catch {
+      // No answer, no stream, one that broke, or an event without end: the wait is ours to choose.
     }
-    listen('ping', (event) => this.#read(event.data, (data) => this.#onPing(data)));
-    // Only occurrences can be lost, and the page shows states; but it is a sign of life.
-    listen('lagged', () => {});
-    listen('error', (event) => {
-      // An event that somebody published under the name "error" has data; a broken connection hasn't.
-      if (event.data !== undefined) return;
-      const refused = source.readyState === EventSource.CLOSED && this.state === 'connecting';
-      this.#close();
-      if (refused) this.#askWhy(url);
-      else this.#retryIn(backoff(this.#failures++));
+    if (signal.aborted) return;
+    // Lets go of what is still open.
+    this.#attempt.abort();
+    // The server spreads its viewers when it restarts; but one that accepts and then hangs up, without
+    // having delivered anything, is left alone for longer each time.
+    const delivered = this.#failures === 0;
+    const wait = backoff(this.#failures++);
+    this.#retryIn(retry === undefined ? wait : delivered ? retry : Math.max(wait, retry));
+  }
+
+  /** Hears until the server ends it; answers after how many seconds it wants to see us again. */
+  async #hearAll(reader, signal) {
+    const parser = new SseParser();
+    parser.lastId = this.#lastId;
+    // The byte order mark is the parser's to take away.
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (signal.aborted) return undefined;
+      if (done) break;
+      this.#heardAt = Date.now();
+      for (const event of parser.feed(decoder.decode(value, { stream: true }))) this.#hear(event);
+      this.#lastId = parser.lastId;
+    }
+    if (parser.retry === undefined) return undefined;
+    const [least, most] = RETRY_SECONDS;
+    return Math.min(most, Math.max(least, parser.retry / 1000));
+  }
+
+  #hear({ type, data, id }) {
+    // Only a connection that delivers is a success: some proxies accept, and then hang up.
+    this.#failures = 0;
+    this.#tell(() => {
+      if (type === 'ping') this.#read(data, this.#on.onPing);
+      else if (type === 'lagged') this.#read(data, this.#on.onLagged);
+      else if (this.#topics.includes(type)) this.#read(data, (json) => this.#on.onEvent(type, json));
+      else this.#on.onOccurrence({ type, data, id });
     });
   }
 
@@ -109,27 +135,15 @@ export class Stream {
     if (json !== null && typeof json === 'object') use(json);
   }
 
-  /** EventSource hides the status of a refusal; a plain request to the same place shows it. */
-  async #askWhy(url) {
-    const { signal } = (this.#attempt = new AbortController());
-    let seconds = backoff(this.#failures++);
-    try {
-      const answer = await fetch(url, { signal, headers: { Accept: 'text/event-stream' } });
-      const retryAfter = Number(answer.headers.get('Retry-After'));
-      if (retryAfter > 0) seconds = retryAfter;
-      if (!answer.ok) {
-        const body = await answer.json().catch(() => undefined);
-        this.refusal = String(body?.error?.message ?? `The server answered ${answer.status}.`);
-      }
-      if (answer.status === 401) return this.#change('signed-out');
-    } catch {
-      // No answer at all: the wait stands. After an abort there is nobody left to wait for.
-      if (signal.aborted) return;
-    } finally {
-      // An accepted request is a stream that nobody reads: let go of it.
-      if (!signal.aborted) this.#attempt.abort();
-    }
-    this.#retryIn(seconds);
+  /** Why, and when to come back. */
+  async #refused(answer, signal) {
+    const body = await answer.json().catch(() => undefined);
+    if (signal.aborted) return;
+    this.refusal = String(body?.error?.message ?? `The server answered ${answer.status}.`);
+    if (answer.status === 401) return this.#change('signed-out');
+    const wait = backoff(this.#failures++);
+    const retryAfter = Number(answer.headers.get('Retry-After'));
+    this.#retryIn(retryAfter > 0 ? retryAfter : wait);
   }
 
   #retryIn(seconds) {
@@ -151,11 +165,19 @@ export class Stream {
   #close() {
     clearTimeout(this.#retryTimer);
     this.#attempt.abort();
-    this.#source?.close();
   }
 
   #change(state) {
     this.state = state;
-    this.#onChange();
+    this.#tell(() => this.#on.onChange());
+  }
+
+  /** A fault in what draws the page is told in the console; the connection has no part in it. */
+  #tell(run) {
+    try {
+      run();
+    } catch (error) {
+      reportError(error);
+    }
   }
 }

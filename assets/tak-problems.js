@@ -12,6 +12,9 @@ const BAD_DAYS = 7;
 /** The checks that a certificate's own sentence replaces. */
 const EXPIRY_CHECKS = ['certificate', 'client_certificate'];
 
+/** The certificate of this very dashboard is none of the TAK server's. */
+const isOurs = ({ role }) => role === 'takpulse';
+
 /** The problems in a `tak_status` reading. */
 export function takProblems({ status, message, checks, certificates }) {
   const ending = once((certificates ?? []).filter(({ days_left: left }) => left <= WARN_DAYS));
@@ -32,7 +35,7 @@ export function takProblems({ status, message, checks, certificates }) {
   if (status === undefined && message) {
     found.unshift({ key: 'tak-unknown', severity: 'warning', what: 'The TAK server’s state is not known:', detail: message });
   }
-  if (status === 'degraded' && layers.length + ending.length === 0) {
+  if (status === 'degraded' && layers.length === 0 && ending.every(isOurs)) {
     found.unshift(bad('tak-degraded', 'The TAK server is not well:', message));
   }
   return [...layers, ...found];
@@ -68,17 +71,24 @@ function layerProblem(check) {
   return bad(`tak-check-${name}-${check.target}`, `TAK server: “${name}” fails:`, reason(check));
 }
 
-function certificateProblem({ subject, role, source, days_left: left, not_after: end }) {
-  const name = `Certificate ${subject ?? ''}`.trim();
+function certificateProblem(certificate) {
+  const { subject, role, source, days_left: left, not_after: end } = certificate;
+  const ours = isOurs(certificate);
   const when = left < 0 ? daysLeft(left) : `expires ${left < 1 ? daysLeft(left) : `in ${daysLeft(left)}`}`;
   const where = [role, source].filter(Boolean).join(', ');
+  const name = ours ? `takpulse’s own certificate${subject ? ` (${subject})` : ''}` : `Certificate ${subject ?? ''}`.trim();
   return {
     key: `certificate-${subject}-${source}`,
     severity: left <= BAD_DAYS ? 'bad' : 'warning',
-    what: `${name} ${when}`,
-    detail: where && `(${where}).`,
+    what: ours ? `${name} ${when}:` : `${name} ${when}`,
+    detail: ours ? renewal(left, source ?? 'it') : where && `(${where}).`,
     since: left < 0 ? end : undefined,
   };
+}
+
+function renewal(left, file) {
+  if (left < 0) return `browsers warn of this dashboard until ${file} is renewed.`;
+  return `renew ${file}, or browsers will warn of this dashboard.`;
 }
 
 /** What a check said; its target too, unless that is part of it. */

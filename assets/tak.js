@@ -5,7 +5,7 @@
 import { Panel } from './panel.js';
 import { fields, follow, setAttribute, setIcon, setPill, setText, stamp } from './dom.js';
 import { day, daysLeft, latency } from './format.js';
-import { layerName, serverName } from './words.js';
+import { certificateRole, layerName, serverName } from './words.js';
 
 const STATUS = {
   healthy: { kind: 'ok', word: 'Healthy' },
@@ -99,7 +99,7 @@ function updateCertificate(row, { role, subject, not_after: end, days_left: left
   const { subject: name, role: part, pill } = row.parts;
   setText(name, subject ?? 'without a subject');
   setAttribute(name, 'title', [subject, source].filter(Boolean).join('\n'));
-  setText(part, [role, source].filter(Boolean).join(', '));
+  setText(part, [certificateRole(role), source].filter(Boolean).join(', '));
   setAttribute(part, 'title', part.textContent);
   const kind = !Number.isFinite(left) ? 'unknown' : left <= 7 ? 'bad' : left <= 30 ? 'warning' : 'ok';
   setPill(pill, kind, daysLeft(left) ?? '–', end ? `until ${day(end)}` : 'Its end is not known.');

@@ -22,6 +22,8 @@ const FLAVORS = {
 
 const CONTAINER_STATES = { exited: 'stopped' };
 
+const CERTIFICATE_ROLES = { takpulse: 'this dashboard' };
+
 const translate = (words) => (name) => words[name] ?? name?.replaceAll('_', ' ');
 
 /** A layer of a TAK server: `cot` is "CoT ping". */
@@ -35,6 +37,9 @@ export function serverName(flavor, version) {
   const named = kind && version?.toLowerCase().startsWith(kind.toLowerCase());
   return [named ? undefined : kind, version].filter(Boolean).join(' ');
 }
+
+/** Whose certificate it is: `takpulse` is "this dashboard". */
+export const certificateRole = translate(CERTIFICATE_ROLES);
 
 /** A container's state: `exited` is "stopped". */
 export const containerState = translate(CONTAINER_STATES);

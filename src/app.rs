@@ -7,22 +7,31 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::access::{Keyring, StateDir};
+use crate::access::FIRST;
 use crate::bus::{Bus, MemoryBus};
 use crate::collect::docker::DockerCollector;
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
 use crate::collect::{Collector, Runner};
-use crate::config::{Config, HttpConfig, PublishConfig, Schedule};
+use crate::config::{Config, HttpConfig, PublishConfig, Schedule, Secret};
 use crate::event::{Origin, Topic};
-use crate::http::{self, Publisher, Site};
+use crate::http::{self, Encryption, Gate, Manner, Publisher, Site};
 use crate::hub::{self, Hub};
 use crate::shutdown;
 use crate::telemetry;
+use crate::tls::Tls;
+
+mod address;
+mod doors;
+
+pub use address::local;
+
+use address::seen_from_elsewhere;
+use doors::{DoorError, Doors, FIRST_PASSWORD};
 
 /// Why takpulse could not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +49,9 @@ pub enum StartError {
         /// What to do.
         advice: &'static str,
     },
+    /// Nobody could sign in.
+    #[error(transparent)]
+    Doors(#[from] DoorError),
 }
 
 /// Runs takpulse until it is asked to end. The dashboard's address goes to stdout.
@@ -49,10 +61,10 @@ pub enum StartError {
 pub fn run(config: Config) -> Result<(), StartError> {
     telemetry::start(config.log);
     block_on(async {
-        let app = App::bind(config).await?;
-        let (version, url) = (env!("CARGO_PKG_VERSION"), app.url());
+        let given = std::env::var(FIRST_PASSWORD).ok().filter(|given| !given.is_empty());
+        let app = App::bind(config, given.as_deref().map(str::trim)).await?;
         // Whoever started it may not listen; the dashboard is served all the same.
-        let _unheard = writeln!(io::stdout(), "takpulse {version} is running: {url}");
+        let _unheard = io::stdout().write_all(app.greeting().as_bytes());
         let ending = CancellationToken::new();
         tokio::spawn(shutdown::cancel_when_requested(ending.clone()));
         app.run(ending).await;
@@ -78,20 +90,23 @@ pub struct App {
     config: Config,
     listener: TcpListener,
     bus: Arc<dyn Bus>,
+    gate: Arc<Gate>,
+    tls: Option<Arc<Tls>>,
+    made_password: Option<Secret>,
 }
 
 impl App {
     /// Takes the address, so that everything that can fail has failed before anything runs.
+    /// `first_password` is for the first admin, where there is no user yet.
     ///
     /// # Errors
-    /// The address cannot be had.
-    pub async fn bind(config: Config) -> Result<App, StartError> {
+    /// The address cannot be had, or the state directory cannot be used.
+    pub async fn bind(config: Config, first_password: Option<&str>) -> Result<App, StartError> {
         raise_file_limit();
-        let listen = config.http.listen;
-        let listener = http::listen(listen, limits_of(&config.http))
-            .map_err(|why| StartError::Listen { listen, advice: advice(why.kind()), why })?;
+        let listener = listen(&config.http)?;
+        let Doors { gate, tls, made_password } = Doors::open(&config, first_password)?;
         let bus = Arc::new(MemoryBus::new(config.bus.capacity));
-        Ok(App { config, listener, bus })
+        Ok(App { config, listener, bus, gate, tls, made_password })
     }
 
     /// What it listens to: an event published here reaches every viewer.
@@ -104,14 +119,31 @@ impl App {
         self.listener.local_addr().unwrap_or(self.config.http.listen)
     }
 
-    /// Where the dashboard is, for a browser on this machine.
-    fn url(&self) -> String {
-        format!("http://{}{}", self.address(), self.config.http.base_path)
+    /// Where the dashboard is, and how to get in when that has just been decided.
+    fn greeting(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let url = |address| format!("{scheme}://{address}{}", self.config.http.base_path);
+        let mut text = format!("takpulse {version} is running: {}\n", url(local(self.address())));
+        if let Some(address) = seen_from_elsewhere(self.address()) {
+            text += &format!("  from other machines: {}\n", url(address));
+        }
+        if let Some(own) = self.tls.as_ref().map(|tls| tls.own()) {
+            text += &format!("  its certificate's SHA-256 fingerprint: {}\n", own.fingerprint);
+        }
+        if let Some(made) = &self.made_password {
+            text += &format!(
+                "  Sign in as {FIRST} with this password, which is shown only now: {}\n  \
+                 (`takpulse reset-password` makes another)\n",
+                made.reveal()
+            );
+        }
+        text
     }
 
     /// Runs until shutdown, and then until viewers and collectors have ended.
     pub async fn run(self, shutdown: CancellationToken) {
-        let App { config, listener, bus } = self;
+        let App { config, listener, bus, gate, tls, .. } = self;
         let stream = config.stream;
         let limits = hub::Limits { events: stream.history_events, bytes: stream.history_bytes };
         let hub = Hub::new(limits, admission(&config.http));
@@ -127,37 +159,47 @@ impl App {
             watched: watched.clone(),
             shutdown: shutdown.clone(),
         };
-        let mut collectors = Collectors::default();
-        if config.system.enabled {
-            let collector = SystemCollector::new(&config.host);
-            collectors.start(runner(), collector, config.system.schedule);
+        let collectors = Collectors::of(&config, tls.clone(), runner);
+        let keeping = tokio::spawn(doors::keep_uses(gate.clone(), shutdown.clone()));
+        if let Some(tls) = tls.clone() {
+            tokio::spawn(doors::look_after_certificates(tls, shutdown.clone()));
         }
-        if config.docker.enabled {
-            let collector = DockerCollector::new(&config.docker);
-            collectors.start(runner(), collector, config.docker.schedule);
-        }
-        if config.tak.enabled {
-            let collector = TakCollector::new(&config.tak, &config.host);
-            collectors.start(runner(), collector, config.tak.schedule);
-        }
-
-        let keyring = Arc::new(Keyring::new(StateDir::at(&config.state_dir)));
-        tokio::spawn(keep_uses(keyring.clone(), shutdown.clone()));
-        let publisher =
-            Publisher::new(keyring.clone(), bus.clone(), origin, rules_of(&config.publish));
-        let site = Site { hub: hub.clone(), publisher, bus, collected: collectors.topics.clone() };
+        let looking = doors::end_streams_of_the_gone(gate.clone(), hub.clone(), shutdown.clone());
+        tokio::spawn(looking);
+        let publisher = Publisher::new(bus.clone(), origin, rules_of(&config.publish));
+        let collected = collectors.topics.clone();
+        let site = Site { hub: hub.clone(), publisher, bus, collected, gate: gate.clone() };
         let routes = http::routes(Arc::new(site));
         let served = CancellationToken::new();
         let closing = close_at(shutdown.clone(), hub, served.clone());
-        let (entrance, limits) = (entrance_of(&config.http), limits_of(&config.http));
+        let hsts = config.tls.hsts;
+        let manner = Manner {
+            entrance: entrance_of(&config.http, gate),
+            encryption: tls.map(|tls| Encryption { tls, hsts }),
+            limits: limits_of(&config.http),
+        };
         let serving = async {
-            http::serve(listener, routes, entrance, limits, shutdown).await;
+            http::serve(listener, routes, manner, shutdown).await;
             served.cancel();
         };
         tokio::join!(serving, closing, collectors.watch());
-        keyring.keep_uses();
+        // A panic in there is logged by its own.
+        let _panicked = keeping.await;
         info!("takpulse has ended");
     }
+}
+
+/// Takes the address.
+///
+/// # Errors
+/// It cannot be had.
+pub fn listen(config: &HttpConfig) -> Result<TcpListener, StartError> {
+    let listen = config.listen;
+    http::listen(listen, limits_of(config)).map_err(|why| StartError::Listen {
+        listen,
+        advice: advice(why.kind()),
+        why,
+    })
 }
 
 /// A connection is a file, and the customary soft limit of 1,024 is for programs that use select().
@@ -201,22 +243,11 @@ fn rules_of(config: &PublishConfig) -> http::Rules {
     http::Rules { topics, rate_per_s: config.rate_per_s }
 }
 
-fn entrance_of(config: &HttpConfig) -> http::Entrance {
+fn entrance_of(config: &HttpConfig, gate: Arc<Gate>) -> http::Entrance {
     http::Entrance {
         base_path: http::BasePath::new(&config.base_path),
         trusted: http::Trusted::new(config.trusted_proxies.clone()),
-    }
-}
-
-/// When tokens were last used is written this often at most: SD cards die of small writes.
-const BETWEEN_USES_KEPT: Duration = Duration::from_secs(60);
-
-async fn keep_uses(keyring: Arc<Keyring>, shutdown: CancellationToken) {
-    let mut ticks = interval(BETWEEN_USES_KEPT);
-    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let keyring = keyring.clone();
-        // A panic in there is logged by its own, and the next minute tries again.
-        let _panicked = tokio::task::spawn_blocking(move || keyring.keep_uses()).await;
+        gate,
     }
 }
 
@@ -240,6 +271,28 @@ struct Collectors {
 }
 
 impl Collectors {
+    /// Starts those that are switched on.
+    fn of(config: &Config, tls: Option<Arc<Tls>>, runner: impl Fn() -> Runner) -> Collectors {
+        let mut collectors = Collectors::default();
+        if config.system.enabled {
+            let collector = SystemCollector::new(&config.host);
+            collectors.start(runner(), collector, config.system.schedule);
+        }
+        if config.docker.enabled {
+            let collector = DockerCollector::new(&config.docker);
+            collectors.start(runner(), collector, config.docker.schedule);
+        }
+        if config.tak.enabled {
+            let mut collector = TakCollector::new(&config.tak, &config.host);
+            if let Some(tls) = tls {
+                let own = move || (tls.own().der, tls.own().source);
+                collector = collector.with_own_certificate(Box::new(own));
+            }
+            collectors.start(runner(), collector, config.tak.schedule);
+        }
+        collectors
+    }
+
     fn start<C: Collector>(&mut self, runner: Runner, collector: C, schedule: Schedule) {
         self.topics.push(C::TOPIC);
         self.tasks.spawn(runner.run(collector, schedule));

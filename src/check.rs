@@ -8,23 +8,27 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::app::App;
+use crate::access::{self, FIRST, StateDir};
+use crate::app;
 use crate::collect::docker::DockerCollector;
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
 use crate::collect::{Collector, collect_within};
-use crate::config::{Loaded, Schedule};
+use crate::config::{Config, Loaded, Schedule};
+use crate::tls;
 
 /// The whole text for stdout.
 pub async fn report(loaded: &Loaded) -> String {
     let config = &loaded.config;
     let mut text = settings(loaded);
-    let listen = match App::bind(config.clone()).await {
-        Ok(app) => format!("{} is free", app.address()),
+    let listen = match app::listen(&config.http) {
+        Ok(_) => format!("{} is free", config.http.listen),
         Err(why) => why.to_string(),
     };
     text.push_str("\nWhat is found on this box:\n");
     push(&mut text, "http", &listen);
+    push(&mut text, "sign-in", &describe_users(config));
+    push(&mut text, "tls", &tls::describe(&config.tls, &StateDir::at(&config.state_dir)));
     let system = config.system.enabled.then(|| SystemCollector::new(&config.host));
     push(&mut text, "system", &ask(system, config.system.schedule, describe_system).await);
     let docker = config.docker.enabled.then(|| DockerCollector::new(&config.docker));
@@ -32,6 +36,17 @@ pub async fn report(loaded: &Loaded) -> String {
     let tak = config.tak.enabled.then(|| TakCollector::new(&config.tak, &config.host));
     push(&mut text, "tak", &ask(tak, config.tak.schedule, describe_tak).await);
     text
+}
+
+fn describe_users(config: &Config) -> String {
+    let dir = StateDir::at(&config.state_dir);
+    let configured = config.auth.users.len();
+    match access::has_users(&dir) {
+        _ if configured > 0 => format!("{configured} users in the configuration"),
+        Ok(true) => format!("{FIRST}, kept in {}", config.state_dir.display()),
+        Ok(false) => format!("nobody yet: the first start makes {FIRST} and prints a password"),
+        Err(why) => why.to_string(),
+    }
 }
 
 fn settings(loaded: &Loaded) -> String {

@@ -33,6 +33,10 @@ pub enum Command {
     /// Make, list and revoke the tokens that scripts use
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Hash a password for `auth.users` in the configuration; it is asked for, or read from a pipe
+    HashPassword,
+    /// Give the admin that takpulse made at its first start a new password, and print it
+    ResetPassword,
     /// Publish an event on a running takpulse; the token is taken from $TAKPULSE_TOKEN
     Publish(PublishCommand),
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! main -> app -> http -> hub -> bus -> event
-//!          |---> collect ------> bus
+//!          |---> collect ------> bus      http ---> access, tls
 //!          '---> config, shutdown, telemetry
 //! ```
 //!
@@ -13,9 +13,10 @@
 //! the [`hub`] keeps the latest state and a bounded history, and hands both to the viewers that
 //! [`http`] serves.
 //!
-//! [`access`] keeps the tokens: `http` asks it who may publish. `takpulse check`, `token` and `publish`
-//! are other ways in (`main -> check -> app, collect`; `main -> access`; `main -> post`); `cli` only reads
-//! the command line.
+//! [`access`] keeps users, sessions and tokens: the gate in `http` asks it who is asking. [`tls`] keeps the
+//! certificates: its own, and whose are believed (`tls -> access, config, event`). `takpulse check`, `token`,
+//! `hash-password`, `reset-password` and `publish` are other ways in (`main -> check -> app, collect`;
+//! `main -> passwords -> access`; `main -> post -> tls`); `cli` only reads the command line.
 //!
 //! Architecture invariants: HTTP knows no collector and collectors know no HTTP; [`event`] knows no
 //! I/O; [`config`] is a leaf. `tests/promises/house.rs` holds the imports to these arrows.
@@ -30,6 +31,7 @@ pub mod config;
 pub mod event;
 pub mod http;
 pub mod hub;
+pub mod passwords;
 pub mod post;
 pub mod shutdown;
 pub mod telemetry;

@@ -10,7 +10,7 @@ use clap::Parser;
 use takpulse::access::{self, AccessError, StateDir};
 use takpulse::cli::{Cli, Command, TokenCommand};
 use takpulse::config::Config;
-use takpulse::{app, check, config, post};
+use takpulse::{app, check, config, passwords, post};
 
 const CONFIGURATION_FAULT: u8 = 78;
 
@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Run => app::run(loaded.config).map(|()| String::new()).map_err(Box::from),
         Command::Check => app::block_on(check::report(&loaded)).map_err(Box::from),
         Command::Token(command) => tokens(&loaded.config, command).map_err(Box::from),
+        Command::HashPassword => passwords::hash().map_err(Box::from),
+        Command::ResetPassword => passwords::reset(&loaded.config).map_err(Box::from),
         Command::Publish(command) => post::publish(&loaded.config, command).map_err(Box::from),
     };
     match outcome {

@@ -1,7 +1,8 @@
 //! `takpulse publish`: one event for a running takpulse, from a shell script.
 
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +14,16 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
+use crate::access::StateDir;
 use crate::app;
 use crate::cli::PublishCommand;
 use crate::config::Config;
+use crate::tls::{self, ClientConfig, ServerName, TlsError};
 
 /// Where the token is taken from: an argument would be seen in the list of processes.
 const TOKEN: &str = "TAKPULSE_TOKEN";
@@ -51,6 +56,18 @@ pub enum PostError {
         /// What the system said.
         why: String,
     },
+    /// Somebody else there.
+    #[error(
+        "another certificate answers at {address} than the one of this configuration; nothing was sent: is that \
+         another takpulse (http.listen or --listen), or has the certificate just been exchanged?"
+    )]
+    Stranger {
+        /// Where it was met.
+        address: SocketAddr,
+    },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// It refused.
     #[error("takpulse refused the event ({status}): {message}")]
     Refused {
@@ -71,11 +88,16 @@ pub fn publish(config: &Config, command: PublishCommand) -> Result<String, PostE
     let token = token.filter(|token| !token.is_empty());
     let token = token.ok_or(PostError::NoToken)?;
     let body = body(&command)?;
-    let address = local(config.http.listen);
+    let address = app::local(config.http.listen);
     let no_answer = |why: &dyn ToString| PostError::NoAnswer { address, why: why.to_string() };
-    let exchange = app::block_on(async { timeout(PATIENCE, post(address, token, body)).await });
+    let tls = tls::client_of(&config.tls, &StateDir::at(&config.state_dir))?;
+    let exchange =
+        app::block_on(async { timeout(PATIENCE, post(address, tls, token, body)).await });
     let answered = exchange.map_err(|why| no_answer(&why))?.map_err(|late| no_answer(&late))?;
-    let (status, answer) = answered.map_err(|why| no_answer(&why))?;
+    let (status, answer) = answered.map_err(|why| match tls::is_of_another(&*why) {
+        true => PostError::Stranger { address },
+        false => no_answer(&why),
+    })?;
     let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     if !(200..300).contains(&status) {
         let message = answer["error"]["message"].as_str().unwrap_or("it does not say why");
@@ -115,25 +137,33 @@ struct Body<'a> {
     retry: Option<u64>,
 }
 
-/// The address for a client on this machine.
-fn local(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
-}
-
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn post(address: SocketAddr, token: String, body: String) -> Result<(u16, Bytes), Failure> {
+async fn post(
+    address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+    token: String,
+    body: String,
+) -> Result<(u16, Bytes), Failure> {
     let request = Request::post("/publish")
         .header(HOST, address.to_string())
         .header(AUTHORIZATION, format!("Bearer {token}"))
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body)))?;
     let socket = TcpStream::connect(address).await?;
+    match tls {
+        None => exchange(socket, request).await,
+        Some(config) => {
+            let name = ServerName::from(address.ip());
+            exchange(TlsConnector::from(config).connect(name, socket).await?, request).await
+        }
+    }
+}
+
+async fn exchange(
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    request: Request<Full<Bytes>>,
+) -> Result<(u16, Bytes), Failure> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
     let exchange = async move {
         let answer = sender.send_request(request).await?;

@@ -21,11 +21,6 @@ pub struct Bearer {
 }
 
 impl Bearer {
-    /// Whether the token is for this.
-    pub fn may(&self, scope: Scope) -> bool {
-        self.scopes.iter().any(|own| *own == scope || *own == Scope::Admin)
-    }
-
     /// Tells it from every other token, and is none.
     pub fn mark(&self) -> &str {
         &self.mark

@@ -32,7 +32,7 @@ fn strip_directory(line: &str) -> String {
 #[test]
 fn the_defaults_are_the_reference_file() {
     let loaded = load_text("", None).expect("the defaults are right");
-    assert_eq!(loaded.config.http.listen.to_string(), "127.0.0.1:8480");
+    assert_eq!(loaded.config.http.listen.to_string(), "0.0.0.0:8480");
     assert_eq!(loaded.config.system.schedule.interval, Duration::from_secs(5));
     assert_eq!(loaded.config.docker.schedule.interval, Duration::from_secs(10));
     assert_eq!(loaded.config.tak.schedule.interval, Duration::from_secs(15));

@@ -26,9 +26,25 @@ pub(super) fn file() -> impl Filter<Extract = (Found,), Error = warp::Rejection>
     })
 }
 
+/// What the page needs where one signs in.
+const PUBLIC: [&str; 6] = [
+    "/login.js",
+    "/style.css",
+    "/theme.js",
+    "/favicon.svg",
+    "/favicon-warning.svg",
+    "/favicon-bad.svg",
+];
+
+/// Whether this is a file for those who have not signed in.
+pub(super) fn is_public(path: &str) -> bool {
+    PUBLIC.contains(&path)
+}
+
 fn find(path: &str) -> Option<Found> {
     let name = match path.strip_prefix('/')? {
         "" => "index.html",
+        "login" => "login.html",
         name => name,
     };
     Some(Found { content_type: content_type(name)?, file: Assets::get(name)? })

@@ -10,6 +10,11 @@ use warp::http::uri::PathAndQuery;
 #[derive(Clone, Debug)]
 pub struct BasePath(String);
 
+/// The path below which a browser knows takpulse; it ends with `/`. It follows from how it asked:
+/// everything is served with the base path and without.
+#[derive(Clone, Debug)]
+pub(super) struct Mount(pub(super) String);
+
 /// What is to be done with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -26,6 +31,11 @@ impl BasePath {
     /// `path` as the configuration has checked it, with or without its last slash.
     pub fn new(path: &str) -> BasePath {
         BasePath(format!("{}/", path.trim_end_matches('/')))
+    }
+
+    /// Where a browser that came this way knows takpulse.
+    pub(super) fn mount(&self, way: &Way) -> Mount {
+        Mount(if matches!(way, Way::Below(_)) { self.0.clone() } else { "/".into() })
     }
 
     /// Where a request for this goes.

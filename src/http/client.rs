@@ -20,7 +20,7 @@ pub(super) struct Client {
     pub(super) address: IpAddr,
     /// The proxy that named it; `None`: it is connected itself.
     pub(super) via: Option<IpAddr>,
-    /// A trusted proxy says that its client came over HTTPS.
+    /// It came over HTTPS, here or, as a trusted proxy says, there.
     pub(super) secure: bool,
 }
 

@@ -7,8 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use warp::Filter;
-use warp::http::HeaderValue;
-use warp::http::header::{self, HeaderName};
+use warp::http::HeaderMap;
 use warp::path::FullPath;
 use warp::reply::{Reply, Response};
 
@@ -19,24 +18,46 @@ use crate::hub::Hub;
 mod api;
 mod assets;
 mod base_path;
+mod body;
 mod bucket;
+mod certificates;
 mod client;
 mod connection;
+mod cookies;
+mod description;
+mod encryption;
 mod entrance;
+mod gate;
 mod handover;
+mod harden;
+mod http1;
+mod http2;
+mod identity;
 mod publish;
+mod quiet;
 mod reject;
+mod route;
 mod serve;
+mod session;
+mod socket;
 mod stream;
 mod worded;
 mod writer;
 
 pub use base_path::BasePath;
+pub use certificates::{Certificates, Roles};
 pub use client::Trusted;
+pub use encryption::Encryption;
 pub use entrance::Entrance;
+pub use gate::{Gate, Refusals};
 pub use publish::{Publisher, Rules};
-pub use serve::{Limits, listen, serve};
+pub use route::{Need, Route};
+pub use serve::{Limits, Manner, listen, serve};
 
+use base_path::Mount;
+use client::Client;
+use cookies::Place;
+use identity::Identity;
 use reject::ApiError;
 
 /// What the routes show.
@@ -49,86 +70,124 @@ pub struct Site {
     pub bus: Arc<dyn Bus>,
     /// The topics that have a collector: ready means that each has spoken.
     pub collected: Vec<Topic>,
+    /// Signs people in and out.
+    pub gate: Arc<Gate>,
 }
 
-/// Scripts, styles and connections of our own only, and nothing inline.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
-    frame-ancestors 'none'";
+type Answer = Result<Response, ApiError>;
 
-/// On every answer.
-const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
-    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-];
-
-/// Every route. Paths come before methods, so that a known path with a wrong method is a 405.
+/// Every route, behind the gate: what it needs has been asked for already.
 pub fn routes(
     site: Arc<Site>,
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
-    let stream = at("/stream").and(get_or_head()).and(stream::request()).map({
+    let stream = at(Route::Stream).and(stream::request()).map({
         let site = site.clone();
         move |request| stream::open(&site.hub, request)
     });
-    let state = at("/api/state").and(get_or_head()).map({
+    let read = plain(&site, Route::State, |site| Ok(api::state(site)))
+        .or(plain(&site, Route::Events, |site| Ok(api::events(site))))
+        .unify()
+        .or(plain(&site, Route::Viewers, |site| Ok(api::viewers(site))))
+        .unify()
+        .or(plain(&site, Route::Metrics, |site| Ok(api::metrics(site))))
+        .unify()
+        .or(plain(&site, Route::Description, |_| Ok(description::describe())))
+        .unify()
+        .or(plain(&site, Route::Alive, |_| Ok(api::alive())))
+        .unify();
+    let ready = at(Route::Ready).and(warp::ext::optional::<Identity>()).map({
         let site = site.clone();
-        move || Ok(api::state(&site))
+        move |identity| api::ready(&site, identity)
     });
-    let viewers = at("/api/viewers").and(get_or_head()).map({
-        let site = site.clone();
-        move || Ok(api::viewers(&site))
-    });
-    let publish = at("/publish")
-        .and(warp::method())
-        .and(warp::header::headers_cloned())
-        .and(warp::body::stream())
-        .then({
-            let site = site.clone();
-            move |method, headers, body| {
-                let site = site.clone();
-                async move { site.publisher.answer(&method, &headers, body).await }
-            }
-        });
-    let alive = at("/healthz").and(get_or_head()).map(|| Ok(api::alive()));
-    let ready = at("/readyz").and(get_or_head()).map(move || api::ready(&site));
     let files = assets::file().and(get_or_head()).and(assets::if_none_match()).map(assets::answer);
     let answers = stream
-        .or(publish)
-        .unify()
-        .or(state)
-        .unify()
-        .or(viewers)
-        .unify()
-        .or(alive)
+        .or(read)
         .unify()
         .or(ready)
+        .unify()
+        .or(sessions(&site))
+        .unify()
+        .or(publish(&site))
         .unify();
     answers
-        .map(|answer: Result<Response, ApiError>| answer.unwrap_or_else(Reply::into_response))
+        .map(|answer: Answer| answer.unwrap_or_else(Reply::into_response))
         .or(files)
         .unify()
         .recover(reject::answer)
         .unify()
-        .map(harden)
 }
 
-/// This path to the letter: `/stream/` is not `/stream`, as in Flask.
-fn at(path: &'static str) -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
+/// A route that needs nothing of the request.
+fn plain(
+    site: &Arc<Site>,
+    route: Route,
+    answer: fn(&Site) -> Answer,
+) -> impl Filter<Extract = (Answer,), Error = warp::Rejection> + Clone + use<> {
+    let site = site.clone();
+    at(route).map(move || answer(&site))
+}
+
+fn publish(
+    site: &Arc<Site>,
+) -> impl Filter<Extract = (Answer,), Error = warp::Rejection> + Clone + use<> {
+    let site = site.clone();
+    let request = at(Route::Publish).and(warp::ext::get::<Identity>()).and(warp::body::stream());
+    request.then(move |identity, body| {
+        let site = site.clone();
+        async move { publish::post(&site.publisher, &identity, body).await }
+    })
+}
+
+fn sessions(
+    site: &Arc<Site>,
+) -> impl Filter<Extract = (Answer,), Error = warp::Rejection> + Clone + use<> {
+    let (show, begin, end) = (site.clone(), site.clone(), site.clone());
+    let session = at(Route::Session)
+        .and(warp::ext::get::<Identity>())
+        .map(move |identity: Identity| Ok(session::show(&show.gate, &identity)));
+    let login = at(Route::Login)
+        .and(warp::ext::get::<Client>())
+        .and(place())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |client, place, headers: HeaderMap, body| {
+            let site = begin.clone();
+            async move { session::login(&site.gate, client, place, &headers, body).await }
+        });
+    let logout = at(Route::Logout)
+        .and(warp::ext::get::<Identity>())
+        .and(place())
+        .then(move |identity, place| session::logout(end.clone(), identity, place));
+    session.or(login).unify().or(logout).unify()
+}
+
+/// Where a cookie of this answer is to be sent back.
+fn place() -> impl Filter<Extract = (Place,), Error = warp::Rejection> + Copy {
+    let place = |mount, client: Client| Place { mount, secure: client.secure };
+    warp::ext::get::<Mount>().and(warp::ext::get::<Client>()).map(place)
+}
+
+/// This route's path to the letter (`/stream/` is not `/stream`, as in Flask), and then its methods:
+/// a known path with a wrong method is a 405.
+fn at(route: Route) -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
     let exact = move |asked: FullPath| async move {
-        if asked.as_str() == path { Ok(()) } else { Err(warp::reject::not_found()) }
+        if asked.as_str() == route.path() { Ok(()) } else { Err(warp::reject::not_found()) }
     };
-    warp::path::full().and_then(exact).untuple_one()
+    let method = move |method: warp::http::Method| async move {
+        let right = match route.is_written() {
+            true => method == warp::http::Method::POST,
+            false => method == warp::http::Method::GET || method == warp::http::Method::HEAD,
+        };
+        if right { Ok(()) } else { Err(warp::reject::custom(reject::WrongMethod(route))) }
+    };
+    warp::path::full()
+        .and_then(exact)
+        .untuple_one()
+        .and(warp::method())
+        .and_then(method)
+        .untuple_one()
 }
 
 fn get_or_head() -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
     warp::get().or(warp::head()).unify()
-}
-
-fn harden(mut answer: Response) -> Response {
-    for (name, value) in SECURITY_HEADERS {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    answer
 }

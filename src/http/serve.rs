@@ -19,8 +19,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 use warp::reply::Response;
 
-use super::connection::{Connection, part};
+use super::connection::Connection;
+use super::encryption::Encryption;
 use super::entrance::Entrance;
+use super::http1::part;
 use super::reject::ApiError;
 
 /// What a client may take.
@@ -60,17 +62,24 @@ pub fn listen(address: SocketAddr, limits: Limits) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves `routes` behind `entrance` until shutdown, and then until the connections have ended.
-pub async fn serve<F>(
-    listener: TcpListener,
-    routes: F,
-    entrance: Entrance,
-    limits: Limits,
-    shutdown: CancellationToken,
-) where
+/// How connections are served.
+pub struct Manner {
+    /// Before the routes.
+    pub entrance: Entrance,
+    /// `None`: not encrypted.
+    pub encryption: Option<Encryption>,
+    /// What each may take.
+    pub limits: Limits,
+}
+
+/// Serves `routes` until shutdown, and then until the connections have ended.
+pub async fn serve<F>(listener: TcpListener, routes: F, manner: Manner, shutdown: CancellationToken)
+where
     F: warp::Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
     F::Future: Send,
 {
+    let Manner { entrance, encryption, limits } = manner;
+    let encryption = encryption.map(Arc::new);
     let permits = Arc::new(Semaphore::new(limits.connections));
     let refusals = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -92,7 +101,8 @@ pub async fn serve<F>(
                             permit,
                             connections: connections.clone(),
                         };
-                        connections.spawn(connection.run(service.clone(), shutdown.clone()));
+                        let (service, encryption) = (service.clone(), encryption.clone());
+                        connections.spawn(connection.run(service, encryption, shutdown.clone()));
                     } else if let Ok(permit) = refusals.clone().try_acquire_owned() {
                         connections.spawn(turn_away(socket, limits.connections, permit));
                     }
@@ -133,7 +143,7 @@ fn set_options(listener: &TcpSocket, limits: Limits) {
 /// Says "later" to one connection too many; as many again are told, and the rest just cut.
 async fn turn_away(mut socket: TcpStream, connections: usize, _permit: OwnedSemaphorePermit) {
     let message = format!("{connections} connections are open already; try again later");
-    let answer = ApiError::busy("too_many_connections", message).to_bytes();
+    let answer = ApiError::busy("too_many_connections", message).to_bytes(false);
     // One write into an empty socket buffer: there is no client to wait for.
     let _gone = socket.try_write(&answer);
     part(&mut socket).await;

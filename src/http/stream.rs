@@ -1,16 +1,16 @@
 //! `GET /stream`: Server-Sent Events.
 
-use std::convert::Infallible;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use utoipa::ToSchema;
 use warp::Filter as _;
 use warp::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, USER_AGENT};
 use warp::http::{HeaderMap, HeaderValue, Method};
 use warp::reply::{Reply, Response};
 
 use super::client::Client;
-use super::reject::ApiError;
+use super::identity::Identity;
+use super::reject::{ApiError, ErrorAnswer};
 use crate::event::{DEFAULT_CHANNEL, EventId, Topic};
 use crate::hub::{Filter, Hub, Viewer, Visitor};
 
@@ -24,6 +24,9 @@ const HEADERS: [(HeaderName, &str); 3] = [
 /// So many topics a viewer may choose.
 const MOST_TOPICS: usize = 32;
 
+/// So long a node's or a channel's name may be.
+const MOST_LETTERS: usize = 256;
+
 /// So much of what a viewer calls itself is kept.
 const MOST_AGENT_BYTES: usize = 200;
 
@@ -32,7 +35,8 @@ pub(super) struct Request {
     method: Method,
     query: String,
     headers: HeaderMap,
-    client: Option<Client>,
+    client: Client,
+    identity: Identity,
 }
 
 /// The viewer in a response: the connection takes it out, and writes it. Extensions must be `Clone`,
@@ -48,18 +52,64 @@ pub(super) fn take_viewer(response: &mut Response) -> Option<Viewer> {
 
 /// Takes the request apart; refusing is left to [`open`].
 pub(super) fn request()
--> impl warp::Filter<Extract = (Request,), Error = Infallible> + Clone + Send + Sync {
+-> impl warp::Filter<Extract = (Request,), Error = warp::Rejection> + Clone + Send + Sync {
     warp::method()
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<Client>())
-        .map(|method, query, headers, client| Request { method, query, headers, client })
+        .and(warp::ext::get::<Client>())
+        .and(warp::ext::get::<Identity>())
+        .map(|method, query, headers, client, identity| Request {
+            method,
+            query,
+            headers,
+            client,
+            identity,
+        })
 }
 
-/// Opens the stream: the response carries the viewer, and `HEAD` gets what stands above it.
-///
-/// # Errors
-/// The query or the Last-Event-ID cannot be; or a limit of viewers is reached.
+/// One event, as a reader of Server-Sent Events has it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the hub writes events; this describes them")]
+struct Sent {
+    /// Its type.
+    event: String,
+    /// JSON, or the text that was published.
+    data: String,
+    /// To come back with, as Last-Event-ID; `ping` and `lagged` have none.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// What to wait before coming back, in milliseconds.
+    #[schema(nullable = false)]
+    retry: Option<u64>,
+}
+
+/// The event stream: the latest of every state, or what was missed since a known Last-Event-ID, and then
+/// everything that comes. It never ends by itself.
+// The response carries the viewer, and `HEAD` gets what stands above it.
+#[utoipa::path(
+    get,
+    path = "/stream",
+    params(
+        ("topics" = Option<String>, Query, nullable = false, pattern = "^([a-z][a-z0-9_.-]{0,63}(,[a-z][a-z0-9_.-]{0,63}){0,31})?$",
+            description = "these types only, with commas between them"),
+        ("node" = Option<String>, Query, nullable = false, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\ufffd]{0,256}$",
+            description = "this machine's events only"),
+        ("channel" = Option<String>, Query, nullable = false, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f\\ufffd]{0,256}$",
+            description = "the Flask-SSE channel; `sse` when there is none"),
+        ("last_event_id" = Option<String>, Query, nullable = false, pattern = "^([^\\s\\u0000-\\u001f\\u007f-\\u009f\\ufffd]([^\\u0000-\\u001f\\u007f-\\u009f\\ufffd]{0,254}[^\\s\\u0000-\\u001f\\u007f-\\u009f\\ufffd])?)?$",
+            description = "as the header, for clients that cannot send it"),
+        ("Last-Event-ID" = Option<String>, Header, nullable = false, pattern = "^([!-~]([ -~]{0,254}[!-~])?)?$",
+            description = "the last event that was seen, in UTF-8"),
+    ),
+    responses(
+        (status = 200, description = "Server-Sent Events", content_type = "text/event-stream", body = Sent),
+        (status = 400, description = "the query or the Last-Event-ID cannot be", body = ErrorAnswer),
+        (status = 401, description = "sign in first", body = ErrorAnswer),
+        (status = 403, description = "the token has no scope stream", body = ErrorAnswer),
+        (status = 503, description = "too many viewers; Retry-After says when to come back", body = ErrorAnswer,
+            headers(("Retry-After" = u32, description = "seconds"))),
+    ),
+)]
 pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
     let (filter, queried_id) = read_query(&request.query)?;
     let last = last_event_id(&request.headers)?.or(queried_id);
@@ -78,9 +128,16 @@ pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
 }
 
 fn visitor(request: &Request) -> Visitor {
-    let unknown = Client { address: Ipv4Addr::UNSPECIFIED.into(), via: None, secure: false };
-    let Client { address, via, secure } = request.client.unwrap_or(unknown);
-    Visitor { address, via, secure, user_agent: user_agent(&request.headers) }
+    let Client { address, via, secure } = request.client;
+    Visitor {
+        address,
+        via,
+        secure,
+        user_agent: user_agent(&request.headers),
+        name: request.identity.name.clone(),
+        by: request.identity.by(),
+        pass: request.identity.pass(),
+    }
 }
 
 fn user_agent(headers: &HeaderMap) -> Option<Box<str>> {
@@ -149,8 +206,12 @@ fn add_topics(topics: &mut Vec<Topic>, list: &str) -> Result<(), ApiError> {
 }
 
 fn plain(value: &str, name: &str) -> Result<String, ApiError> {
-    if value.len() > 256 || value.chars().any(char::is_control) || value.contains('\u{fffd}') {
-        let message = format!("{name} is at most 256 bytes of text without control characters");
+    if value.chars().count() > MOST_LETTERS
+        || value.chars().any(char::is_control)
+        || value.contains('\u{fffd}')
+    {
+        let message =
+            format!("{name} is at most {MOST_LETTERS} letters, and no control characters");
         return Err(ApiError::bad_request("bad_query", message));
     }
     Ok(value.to_owned())

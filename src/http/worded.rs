@@ -16,13 +16,15 @@ use super::reject::ApiError;
 /// A connection whose bare refusals are worded.
 pub(super) struct Worded<S> {
     inner: S,
+    hsts: bool,
     /// What stands in for a bare refusal, as far as it is not written yet.
     instead: Bytes,
 }
 
 impl<S> Worded<S> {
-    pub(super) fn new(inner: S) -> Worded<S> {
-        Worded { inner, instead: Bytes::new() }
+    /// `hsts`: answers say that browsers are to come back encrypted.
+    pub(super) fn new(inner: S, hsts: bool) -> Worded<S> {
+        Worded { inner, hsts, instead: Bytes::new() }
     }
 
     pub(super) fn inner_mut(&mut self) -> &mut S {
@@ -44,13 +46,13 @@ impl<S: AsyncWrite + Unpin> Worded<S> {
 
     /// Takes a bare refusal out of the way; the number of bytes that count as written.
     fn exchange(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.instead = word(bytes)?;
+        self.instead = word(bytes, self.hsts)?;
         Some(bytes.len())
     }
 }
 
 /// The worded answer for a bare one. Ours all have a body.
-fn word(bytes: &[u8]) -> Option<Bytes> {
+fn word(bytes: &[u8], hsts: bool) -> Option<Bytes> {
     let head = std::str::from_utf8(bytes).ok()?;
     let status = head.strip_prefix("HTTP/1.1 4")?.get(..2)?;
     if !head.contains("\r\ncontent-length: 0\r\n") || !head.ends_with("\r\n\r\n") {
@@ -61,7 +63,7 @@ fn word(bytes: &[u8]) -> Option<Bytes> {
         "00" => ApiError::not_http(),
         _ => return None,
     };
-    Some(error.to_bytes().into())
+    Some(error.to_bytes(hsts).into())
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Worded<S> {
@@ -132,7 +134,7 @@ mod tests {
             ("HTTP/1.1 4".into(), false),
             (String::new(), false),
         ] {
-            assert_eq!(word(bytes.as_bytes()).is_some(), worded, "{bytes:?}");
+            assert_eq!(word(bytes.as_bytes(), false).is_some(), worded, "{bytes:?}");
         }
     }
 }

@@ -131,6 +131,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
                 }
             }
         }
+        // What TLS has encrypted may still be in its own buffer.
+        if Pin::new(&mut self.socket).poll_flush(cx)?.is_pending() {
+            self.caught_up = false;
+            return self.viewer.poll_blocked(cx).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        }
+        self.viewer.unblocked();
         // Lets go of the bytes, which are shared.
         self.head = Bytes::new();
         self.pending = Bytes::new();
@@ -218,7 +224,7 @@ mod tests {
     /// A stream that writes into a buffer of a few bytes, and the far end of it.
     fn open(hub: &Hub, version: Version) -> (DuplexStream, JoinHandle<io::Result<()>>) {
         let address = [192, 0, 2, 1].into();
-        let visitor = Visitor { address, via: None, secure: false, user_agent: None };
+        let visitor = Visitor::at(address);
         let viewer = hub.view(visitor, Filter::default(), None).expect("room");
         let head = warp::reply().into_response().into_parts().0;
         let (near, far) = duplex(64);

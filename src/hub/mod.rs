@@ -6,7 +6,7 @@
 //!
 //! Architecture invariant: the hub knows the bus and events, but neither HTTP nor collectors.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ mod viewer;
 pub use filter::Filter;
 pub use pieces::Piece;
 pub use ring::Limits;
-pub use seats::{Admission, Full, Visitor};
+pub use seats::{Admission, Full, Visitor, network};
 pub use viewer::Viewer;
 
 use pieces::Pieces;
@@ -174,7 +174,7 @@ impl Hub {
         filter: Filter,
         last: Option<&EventId>,
     ) -> Result<Viewer, Full> {
-        let address = visitor.address;
+        let (address, name) = (visitor.address, visitor.name.clone());
         let wants = filter.to_string();
         let mut state = self.state();
         let entered = Viewer::enter(self.clone(), &mut state, visitor, filter, last);
@@ -186,13 +186,19 @@ impl Hub {
             }
         })?;
         self.0.watched.send_if_modified(|watched| !std::mem::replace(watched, true));
-        info!(viewer = viewer.id(), %address, wants, "a viewer has connected");
+        info!(viewer = viewer.id(), %address, name = &*name, wants, "a viewer has connected");
         Ok(viewer)
     }
 
     /// The latest event of each state that the filter lets through.
     pub fn latest(&self, filter: &Filter) -> Vec<Arc<Event>> {
         self.state().ring.snapshot(filter)
+    }
+
+    /// The newest occurrences that the filter lets through and that are still held, the oldest first;
+    /// so many at most.
+    pub fn recent(&self, filter: &Filter, most: usize) -> Vec<Arc<Event>> {
+        self.state().ring.recent(filter, most)
     }
 
     /// How many viewers are connected.
@@ -242,6 +248,18 @@ impl Hub {
     /// Gives up the viewers whose connection takes no bytes at the moment.
     pub fn cut(&self) {
         self.state().seats.cut();
+    }
+
+    /// What let the viewers in that are connected, each once.
+    pub fn passes(&self) -> HashSet<Arc<str>> {
+        self.state().seats.passes()
+    }
+
+    /// Ends the streams of those whom one of these passes let in.
+    pub fn expel(&self, passes: &[Arc<str>]) {
+        if !passes.is_empty() {
+            self.state().seats.expel(passes);
+        }
     }
 
     fn leave(&self, place: usize) {

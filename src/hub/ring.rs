@@ -141,6 +141,14 @@ impl Ring {
         self.latest_since(filter, 0)
     }
 
+    /// The newest occurrences that the filter lets through, the oldest first; so many at most.
+    pub fn recent(&self, filter: &Filter, most: usize) -> Vec<Arc<Event>> {
+        let newest = self.entries.iter().rev().filter(|entry| is_occurrence(entry, filter));
+        let mut recent: Vec<_> = newest.take(most).map(|entry| entry.event.clone()).collect();
+        recent.reverse();
+        recent
+    }
+
     /// A cursor at the end: everything from now on.
     pub fn at_end(&self, filter: &Filter) -> Cursor {
         let passed = self.occurred(filter);

@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
+use tokio::sync::Notify;
 
 use super::filter::Filter;
 use super::ring::Cursor;
@@ -22,6 +23,22 @@ pub struct Visitor {
     pub secure: bool,
     /// What it calls itself, shortened.
     pub user_agent: Option<Box<str>>,
+    /// Who it is.
+    pub name: Arc<str>,
+    /// How that is known, such as `password`.
+    pub by: &'static str,
+    /// What let it in; it means something only to whoever let it in, and can end (see
+    /// [`Hub::expel`](super::Hub::expel)).
+    pub pass: Arc<str>,
+}
+
+#[cfg(test)]
+impl Visitor {
+    /// Anybody, from here.
+    pub fn at(address: IpAddr) -> Visitor {
+        let [name, pass] = ["x", "x"].map(Arc::from);
+        Visitor { address, via: None, secure: false, user_agent: None, name, by: "token", pass }
+    }
 }
 
 /// How many viewers there may be.
@@ -62,6 +79,8 @@ pub enum End {
     Closed,
     /// It took no bytes for too long.
     Stalled,
+    /// What let it in has ended: its session, its token, its certificate.
+    SignedOut,
     /// takpulse ends.
     Shutdown,
 }
@@ -72,6 +91,7 @@ impl End {
         match self {
             End::Closed => "closed",
             End::Stalled => "stalled",
+            End::SignedOut => "signed out",
             End::Shutdown => "shutdown",
         }
     }
@@ -93,6 +113,12 @@ pub struct Seat {
     pub waits_for_news: bool,
     /// Since when its connection takes no bytes.
     pub blocked_since: Option<Instant>,
+    /// How often it was asked for more, and what a look after all viewers saw last: who is not asked
+    /// although there is something takes no bytes, wherever they are held up.
+    pub asked: u64,
+    pub unasked_since: Option<(u64, Instant)>,
+    /// Told when it is given up for taking no bytes, where nothing else would end the connection.
+    pub on_stall: Option<Arc<Notify>>,
     /// The hub has given it up, whatever it was still to get.
     pub end: Option<End>,
 }
@@ -132,8 +158,22 @@ impl Seat {
         }
     }
 
+    /// Since which look it has not been asked for more, although there is something.
+    fn unasked_since(&mut self, now: Instant) -> Option<Instant> {
+        if self.waits_for_news {
+            self.unasked_since = None;
+            return None;
+        }
+        let seen = self.unasked_since.filter(|(asked, _)| *asked == self.asked);
+        let (_, since) = *self.unasked_since.insert(seen.unwrap_or((self.asked, now)));
+        Some(since)
+    }
+
     fn give_up(&mut self, why: End) {
-        self.end = Some(why);
+        self.end.get_or_insert(why);
+        if let Some(stalled) = self.on_stall.as_ref().filter(|_| why != End::SignedOut) {
+            stalled.notify_one();
+        }
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
         }
@@ -236,9 +276,24 @@ impl Seats {
         self.seats.iter_mut().for_each(|(_, seat)| seat.wake());
     }
 
-    /// Ends those whose connection takes no bytes now.
+    /// What let the viewers in, each once.
+    pub fn passes(&self) -> HashSet<Arc<str>> {
+        self.iter().map(|seat| seat.who.visitor.pass.clone()).collect()
+    }
+
+    /// Ends those whom one of these let in.
+    pub fn expel(&mut self, passes: &[Arc<str>]) {
+        for (_, seat) in &mut self.seats {
+            if passes.contains(&seat.who.visitor.pass) {
+                seat.give_up(End::SignedOut);
+            }
+        }
+    }
+
+    /// Ends those whose connection takes no bytes now, or has not asked for the end of its stream.
     pub fn cut(&mut self) {
-        for (_, seat) in self.seats.iter_mut().filter(|(_, seat)| seat.blocked_since.is_some()) {
+        let held_up = |seat: &Seat| seat.blocked_since.is_some() || seat.on_stall.is_some();
+        for (_, seat) in self.seats.iter_mut().filter(|(_, seat)| held_up(seat)) {
             seat.give_up(End::Shutdown);
         }
     }
@@ -248,10 +303,8 @@ impl Seats {
     pub fn tidy(&mut self, now: Instant, patience: Duration) {
         self.filters.retain(|filter| Arc::strong_count(filter) > 1);
         for (_, seat) in &mut self.seats {
-            let stalled = seat
-                .blocked_since
-                .is_some_and(|since| now.saturating_duration_since(since) >= patience);
-            if stalled {
+            let since = seat.blocked_since.or_else(|| seat.unasked_since(now));
+            if since.is_some_and(|since| now.saturating_duration_since(since) >= patience) {
                 seat.give_up(End::Stalled);
             }
         }
@@ -260,7 +313,7 @@ impl Seats {
 
 /// What counts as one address: an IPv6 user of the internet has a whole /64. On a local network
 /// (link-local, unique local) that would be everybody.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_unicast_link_local() && !address.is_unique_local() => {
             Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()

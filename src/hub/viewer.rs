@@ -1,10 +1,12 @@
 //! One viewer's stream of bytes: greeting, snapshot or replay, then live.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 use tokio_stream::Stream;
 
 use super::pieces::Piece;
@@ -57,6 +59,9 @@ impl Viewer {
             waker: None,
             waits_for_news: false,
             blocked_since: None,
+            asked: 0,
+            unasked_since: None,
+            on_stall: None,
             end: None,
         });
         let greeting = format!(": takpulse\nretry:{}\n\n", fastrand::u32(1000..3000));
@@ -95,6 +100,14 @@ impl Viewer {
         Poll::Pending
     }
 
+    /// Says whom to tell when the viewer is given up for taking no bytes: for a connection that asks for
+    /// more only when it can send it, and so would not hear of it.
+    pub fn tell_when_stalled(&mut self, whom: Arc<Notify>) {
+        if let Some(seat) = self.hub.state().seats.get_mut(self.place) {
+            seat.on_stall = Some(whom);
+        }
+    }
+
     /// The connection has taken bytes.
     pub fn unblocked(&mut self) {
         if std::mem::take(&mut self.blocked)
@@ -118,6 +131,7 @@ fn take(state: &mut State, place: usize) -> (Piece, bool) {
     let Some(seat) = seats.get_mut(place).filter(|seat| seat.end.is_none()) else {
         return (Piece::default(), true);
     };
+    seat.asked += 1;
     // Nobody knows what the bus lost: whoever may have lost an occurrence is told of all.
     let newly_missed = *missed - std::mem::replace(&mut seat.missed, *missed);
     let newly_missed = if seat.filter.wants_occurrences() { newly_missed } else { 0 };
@@ -195,7 +209,7 @@ mod tests {
 
     fn view_from(hub: &Hub, address: &str, last: Option<&str>) -> Result<Viewer, Full> {
         let address = address.parse().expect("an address");
-        let visitor = Visitor { address, via: None, secure: false, user_agent: None };
+        let visitor = Visitor::at(address);
         let last = last.map(|id| EventId::parse(id).expect("an id"));
         hub.view(visitor, Filter::default(), last.as_ref())
     }

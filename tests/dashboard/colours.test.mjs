@@ -33,7 +33,7 @@ const TEXT = [
   ['ok', ['card', 'ok-bg']],
   ['warn', ['card', 'warn-bg']],
   ['bad', ['card', 'bad-bg']],
-  ['card', ['ink']],
+  ['card', ['ink', 'accent']],
 ];
 const GRAPHIC = [
   ['accent', ['card', 'track']],

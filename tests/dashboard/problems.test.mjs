@@ -59,6 +59,22 @@ test('certificates warn a month ahead and are a problem in the last week', () =>
   assert.deepEqual(certificate(-3), ['! Certificate CN=t expired 2 days ago (server).']);
 });
 
+test('takpulse’s own certificate is told apart, with its file and what to do', () => {
+  const tak = (days_left, rest = {}) => ({ status: 'healthy', certificates: [{ subject: 'box', role: 'takpulse', source: '/c.pem', days_left, ...rest }] });
+  const own = (...all) => said({ tak: tak(...all) });
+  assert.deepEqual(own(31), []);
+  assert.deepEqual(own(5), ['! takpulse’s own certificate (box) expires in 5 days: renew /c.pem, or browsers will warn of this dashboard.']);
+  assert.deepEqual(own(0, { subject: undefined, source: undefined }), [
+    '! takpulse’s own certificate expires within a day: renew it, or browsers will warn of this dashboard.',
+  ]);
+  assert.deepEqual(own(-3), ['! takpulse’s own certificate (box) expired 2 days ago: browsers warn of this dashboard until /c.pem is renewed.']);
+  // It is no reason for the TAK server to be unwell.
+  assert.deepEqual(said({ tak: { ...tak(20), status: 'degraded', message: 'Odd.' } }), [
+    '! The TAK server is not well: Odd.',
+    '? takpulse’s own certificate (box) expires in 20 days: renew /c.pem, or browsers will warn of this dashboard.',
+  ]);
+});
+
 test('a certificate that ends is told once, with its days', () => {
   const check = { name: 'certificate', target: 'a:8089', ok: false, message: 'It ends.' };
   const certificate = { subject: 't', role: 'server', source: 'a:8089', days_left: 3 };

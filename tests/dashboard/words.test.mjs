@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { containerState, layerName, serverName } from '../../assets/words.js';
+import { certificateRole, containerState, layerName, serverName } from '../../assets/words.js';
 
 test('a server is named once, by kind and version', () => {
   const cases = [
@@ -23,4 +23,6 @@ test('a name that is not listed is shown as it is', () => {
   assert.equal(layerName('message_broker'), 'message broker');
   assert.equal(containerState('exited'), 'stopped');
   assert.equal(containerState('paused'), 'paused');
+  assert.equal(certificateRole('takpulse'), 'this dashboard');
+  assert.equal(certificateRole('server'), 'server');
 });

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use crate::credentials;
 use crate::wire;
 pub use crate::wire::{Answer, Stream, wait_for};
 
@@ -44,6 +45,13 @@ impl App {
         App::start_on(config, "127.0.0.1:0")
     }
 
+    /// As [`App::start`], but nobody has decided on a password.
+    pub fn start_afresh(config: &str) -> App {
+        let mut command = command();
+        command.env("TAKPULSE_ADMIN_PASSWORD", "");
+        App::spawn(command, config, "127.0.0.1:0")
+    }
+
     /// As [`App::start`], on a given address.
     pub fn start_on(config: &str, listen: &str) -> App {
         App::spawn(command(), config, listen)
@@ -56,12 +64,30 @@ impl App {
         App::spawn(command, config, "127.0.0.1:0")
     }
 
-    fn spawn(mut command: Command, config: &str, listen: &str) -> App {
+    /// Starts it once more, when it has ended: in the same directory, at the same address.
+    pub fn start_again(mut self) -> App {
+        self.wait();
+        // What is dropped here has ended, and only its directory is needed.
+        let (nowhere, listen) =
+            (tempfile::tempdir().expect("a directory"), self.address.to_string());
+        App::spawn_in(std::mem::replace(&mut self.dir, nowhere), command(), &listen)
+    }
+
+    fn spawn(command: Command, config: &str, listen: &str) -> App {
         let dir = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(dir.path().join("config.toml"), config).expect("config.toml is written");
+        credentials::keep_token(&dir.path().join("state"));
+        App::spawn_in(dir, command, listen)
+    }
+
+    fn spawn_in(dir: tempfile::TempDir, mut command: Command, listen: &str) -> App {
+        if command.get_envs().all(|(name, _)| name != "TAKPULSE_ADMIN_PASSWORD") {
+            command.env("TAKPULSE_ADMIN_PASSWORD", credentials::PASSWORD);
+        }
         let mut child = command
             .args(["--listen", listen])
             .current_dir(dir.path())
+            .env("TAKPULSE_STATE_DIR", "state")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -76,7 +102,7 @@ impl App {
         app.address = wait_for("takpulse to print its URL", || {
             assert!(app.is_running(), "takpulse has ended: {}", app.log());
             let said = said.lock().expect("not poisoned");
-            said.split("http://").nth(1)?.split('/').next()?.parse().ok()
+            said.split("://").nth(1)?.split('/').next()?.parse().ok()
         });
         app
     }
@@ -84,6 +110,13 @@ impl App {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its address for a browser, as it was printed, without the last slash.
+    pub fn origin(&self) -> String {
+        let said = self.said();
+        let scheme = if said.contains("https://") { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Its process id.
@@ -121,12 +154,17 @@ impl App {
         wait_for("takpulse to end", || self.child.try_wait().expect("can be asked")).code()
     }
 
-    /// Sends a request of these exact bytes and returns the whole answer.
+    /// Sends a request with the tests' token and returns the whole answer.
     pub fn raw(&self, request: &[u8]) -> Answer {
         wire::raw(self.address, request)
     }
 
-    /// `GET path`.
+    /// Sends a request of these exact bytes and returns the whole answer.
+    pub fn anonymous(&self, request: &[u8]) -> Answer {
+        wire::anonymous(self.address, request)
+    }
+
+    /// `GET path`, with the tests' token.
     pub fn get(&self, path: &str) -> Answer {
         wire::get(self.address, path)
     }

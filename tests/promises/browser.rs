@@ -1,20 +1,22 @@
 //! A real Chromium, driven through chromedriver, with everything it says on its console and every
 //! request it makes kept for the test to look at.
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::Duration;
 
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::{Capabilities, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use url::Url;
-use warp::http::Method;
+use tokio::time::timeout;
+
+use takpulse::access::FIRST;
 
 use crate::app::{signal, wait_for};
+use crate::chromedriver::{self, DriverCommand};
+use crate::credentials::PASSWORD;
+use crate::wire::PATIENCE;
 
 /// Chromium speaks to nobody but the page's server. The tests run as root in containers, where its
 /// sandbox cannot work.
@@ -37,18 +39,39 @@ pub struct Browser {
     driver: Child,
     /// Chromium itself, which is no child of ours.
     process: u32,
-    profile: tempfile::TempDir,
+    profile: Profile,
+}
+
+/// A home directory of the browser's own: its profile is there, and the certificates of its user.
+pub struct Profile(tempfile::TempDir);
+
+impl Profile {
+    /// An empty one.
+    pub fn new() -> Profile {
+        Profile(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 impl Browser {
     /// Opens an empty window.
     pub fn open() -> Browser {
-        let profile = tempfile::tempdir().expect("a temporary directory");
-        let (driver, port) = start_driver();
+        Browser::open_with(Profile::new(), &[], json!({}))
+    }
+
+    /// As [`Browser::open`], with more arguments and preferences.
+    pub fn open_with(profile: Profile, more: &[String], preferences: Value) -> Browser {
+        let (driver, port) = chromedriver::start(profile.path());
         let mut arguments = ARGUMENTS.map(str::to_owned).to_vec();
-        arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        arguments.push(format!("--user-data-dir={}", profile.path().join("profile").display()));
+        arguments.extend_from_slice(more);
         let mut wanted = Capabilities::new();
-        wanted.insert("goog:chromeOptions".into(), json!({ "args": arguments }));
+        let options = json!({ "args": arguments, "prefs": preferences });
+        wanted.insert("goog:chromeOptions".into(), options);
         wanted
             .insert("goog:loggingPrefs".into(), json!({ "browser": "ALL", "performance": "ALL" }));
         // fantoccini's session is a task of its own, and lives on a worker thread.
@@ -71,7 +94,62 @@ impl Browser {
 
     /// Opens a page.
     pub fn goto(&self, url: &str) {
-        self.runtime.block_on(self.client.goto(url)).expect("the page opens");
+        // chromedriver would wait for minutes.
+        let opened = async { timeout(PATIENCE, self.client.goto(url)).await };
+        self.runtime.block_on(opened).expect("the page opens in time").expect("the page opens");
+    }
+
+    /// Opens a page as somebody who has signed in: through the login page, as people do.
+    pub fn sign_in(&self, url: &str) {
+        self.goto(url);
+        self.fill_in(FIRST, PASSWORD);
+        wait_for("the dashboard", || {
+            let there =
+                "document.getElementById('glance') !== null && document.readyState === 'complete'";
+            (self.ask(there) == true).then_some(())
+        });
+    }
+
+    /// Types a name and a password into the login page, and sends them.
+    pub fn fill_in(&self, user: &str, password: &str) {
+        wait_for("the login page", || {
+            (self.ask("document.forms.length > 0 && document.readyState === 'complete'") == true)
+                .then_some(())
+        });
+        self.type_into("input[autocomplete=username]", user);
+        self.type_into("input[autocomplete=current-password]", password);
+        self.click("form button[type=submit]");
+    }
+
+    fn type_into(&self, selector: &str, text: &str) {
+        let typed = async {
+            let field = self.client.find(Locator::Css(selector)).await?;
+            field.clear().await?;
+            field.send_keys(text).await
+        };
+        self.runtime
+            .block_on(typed)
+            .unwrap_or_else(|why| panic!("{selector} can be written to: {why}"));
+    }
+
+    /// The tab that is spoken to.
+    pub fn tab(&self) -> WindowHandle {
+        self.runtime.block_on(self.client.window()).expect("there is one")
+    }
+
+    /// Opens another tab, which is the one that is spoken to from then on.
+    pub fn open_tab(&self) -> WindowHandle {
+        let open = async {
+            let handle = self.client.new_window(true).await?.handle;
+            self.client.switch_to_window(handle.clone()).await?;
+            Ok::<_, fantoccini::error::CmdError>(handle)
+        };
+        self.runtime.block_on(open).expect("a tab opens")
+    }
+
+    /// Speaks to this tab from now on.
+    pub fn switch_to(&self, tab: WindowHandle) {
+        self.runtime.block_on(self.client.switch_to_window(tab)).expect("the tab is there");
     }
 
     /// The window's title.
@@ -141,15 +219,21 @@ impl Browser {
         let of_weight = |line: &&Value| {
             line["level"].as_str().is_some_and(|level| matches!(level, "SEVERE" | "WARNING"))
         };
+        // The login page asks whether there is a session, and this is how it hears that there is none.
+        let expected = |line: &&Value| {
+            let message = line["message"].as_str().unwrap_or_default();
+            message.contains("/api/session ") && message.contains("401")
+        };
         lines
             .iter()
             .filter(of_weight)
+            .filter(|line| !expected(line))
             .map(|line| format!("{}: {}", line["source"], line["message"]))
             .collect()
     }
 
-    /// The addresses that were asked for since the last time, other than the browser's own pages.
-    pub fn requests(&self) -> Vec<String> {
+    /// What was asked for since the last time, other than the browser's own pages.
+    pub fn requests(&self) -> Vec<Asked> {
         let entries = self.log("performance");
         let addresses = entries.iter().filter_map(|entry| {
             let message: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
@@ -160,7 +244,10 @@ impl Browser {
                 _ => return None,
             };
             let own = ["data:", "chrome:", "devtools:", "about:"];
-            (!own.iter().any(|scheme| url.starts_with(scheme))).then(|| url.to_owned())
+            let last = &event["params"]["request"]["headers"]["Last-Event-ID"];
+            let last_event_id = last.as_str().map(str::to_owned);
+            let asked = Asked { url: url.to_owned(), last_event_id };
+            (!own.iter().any(|scheme| url.starts_with(scheme))).then_some(asked)
         });
         addresses.collect()
     }
@@ -177,13 +264,20 @@ impl Browser {
     }
 }
 
+/// A request of the page's.
+#[derive(Debug)]
+pub struct Asked {
+    /// Where to.
+    pub url: String,
+    /// What it said it had seen.
+    pub last_event_id: Option<String>,
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
         // Ends Chromium; chromedriver alone would leave it running.
         let close = self.client.clone().close();
-        let closed = self
-            .runtime
-            .block_on(async { tokio::time::timeout(Duration::from_secs(10), close).await });
+        let closed = self.runtime.block_on(async { timeout(Duration::from_secs(10), close).await });
         if !matches!(closed, Ok(Ok(()))) {
             signal(self.process, "KILL");
         }
@@ -199,44 +293,4 @@ impl Drop for Browser {
 fn output_directory() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/target/test-output");
     std::env::var_os("TEST_TAKPULSE_OUTPUT").map_or_else(|| default.into(), PathBuf::from)
-}
-
-/// Starts chromedriver on a port that it chooses.
-fn start_driver() -> (Child, u16) {
-    let mut driver = Command::new("chromedriver")
-        .arg("--port=0")
-        // A Ctrl-C in the terminal ends the test first, and the test ends this.
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromedriver starts (apt-get install chromium chromium-driver)");
-    let said = driver.stdout.take().expect("stdout is piped");
-    let mut lines = BufReader::new(said).lines().map_while(Result::ok);
-    let port = lines
-        .find_map(|line| {
-            line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
-        })
-        .expect("chromedriver says on which port it listens");
-    // It must not be stopped by a full pipe.
-    std::thread::spawn(move || lines.for_each(drop));
-    (driver, port)
-}
-
-/// A command of chromedriver beyond the WebDriver standard.
-#[derive(Debug)]
-struct DriverCommand {
-    path: &'static str,
-    body: Value,
-}
-
-impl WebDriverCompatibleCommand for DriverCommand {
-    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
-    }
-
-    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(self.body.to_string()))
-    }
 }

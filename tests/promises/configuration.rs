@@ -65,6 +65,7 @@ fn check_shows_each_setting_with_its_source() {
             "environment variable TAKPULSE_COLLECT__SYSTEM__INTERVAL",
         ),
         ("collect.tak.interval", "\"15s\"", "default"),
+        ("tls.password", "MASKED", "default"),
     ] {
         let shown = text.lines().any(|line| {
             line.contains(&format!("{key} = {value} ")) && line.trim_end().ends_with(place)

@@ -7,9 +7,9 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 
 use crate::wire::{Answer, PATIENCE, connect};
 
-/// A connection to takpulse.
-pub struct Connection {
-    reader: BufReader<TcpStream>,
+/// A connection to takpulse, encrypted or not.
+pub struct Connection<S = TcpStream> {
+    reader: BufReader<S>,
 }
 
 impl Connection {
@@ -17,10 +17,17 @@ impl Connection {
     pub fn open(address: SocketAddr) -> Connection {
         Connection::over(connect(address))
     }
+}
 
+impl<S: Read + Write> Connection<S> {
     /// As [`Connection::open`], on a socket of the test's own.
-    pub fn over(socket: TcpStream) -> Connection {
+    pub fn over(socket: S) -> Connection<S> {
         Connection { reader: BufReader::new(socket) }
+    }
+
+    /// What carries it.
+    pub fn socket(&self) -> &S {
+        self.reader.get_ref()
     }
 
     /// Sends these exact bytes.
@@ -41,7 +48,12 @@ impl Connection {
 
     /// The next answer with its body.
     pub fn answer(&mut self) -> Answer {
-        let mut answer = self.head();
+        let head = self.head();
+        self.body_of(head)
+    }
+
+    /// The answer of which this is the head.
+    pub fn body_of(&mut self, mut answer: Answer) -> Answer {
         let length = answer.header("content-length").and_then(|length| length.parse().ok());
         answer.body = vec![0; length.unwrap_or_else(|| panic!("a length: {}", answer.head))];
         self.reader.read_exact(&mut answer.body).expect("the whole body");

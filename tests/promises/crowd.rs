@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::app::{App, wait_for};
 use crate::connection::{Connection, connect_from};
+use crate::credentials::authorized;
 use crate::inside::Log;
 use crate::site::LocalSite;
 use crate::stream::resident_bytes;
@@ -37,7 +38,7 @@ fn the_end_does_not_wait_for_a_thousand_viewers() {
     let mut viewers: Vec<Connection> =
         (0..VIEWERS).map(|_| Connection::open(app.address())).collect();
     for viewer in &mut viewers {
-        viewer.send(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+        viewer.send(&authorized(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
     }
     for viewer in &mut viewers {
         assert_eq!(viewer.head().status, 200);
@@ -86,7 +87,7 @@ type Waits = Arc<Mutex<Vec<Duration>>>;
 /// Reads events to the end of the stream; each is the time when it was published.
 async fn read(site: std::net::SocketAddr, start: Instant, waits: Waits) {
     let mut socket = tokio::net::TcpStream::connect(site).await.expect("accepted");
-    socket.write_all(b"GET /stream?topics=note HTTP/1.0\r\n\r\n").await.expect("sent");
+    socket.write_all(&authorized(b"GET /stream?topics=note HTTP/1.0\r\n\r\n")).await.expect("sent");
     let mut buffer = [0; 4096];
     let mut text = String::new();
     loop {
@@ -144,7 +145,7 @@ fn compare_with_and_without_stalled() {
         .map(|_| connect_from(Ipv4Addr::LOCALHOST.into(), Some(4 << 10), site.address))
         .map(Connection::over)
         .map(|mut viewer| {
-            viewer.send(b"GET /stream?topics=fill HTTP/1.1\r\nHost: x\r\n\r\n");
+            viewer.send(&authorized(b"GET /stream?topics=fill HTTP/1.1\r\nHost: x\r\n\r\n"));
             viewer
         })
         .collect();

@@ -25,7 +25,7 @@ const BADGE: &str = "#badge [data-field=word]";
 fn open(app: &App) -> Browser {
     let browser = Browser::open();
     browser.resize(1280, 800);
-    browser.goto(&origin(app));
+    browser.sign_in(&origin(app));
     browser
 }
 
@@ -48,8 +48,9 @@ pub fn check_clean(browser: &Browser, origin: &str) {
     let complaints = browser.complaints();
     assert!(complaints.is_empty(), "the console says: {complaints:#?}");
     let requests = browser.requests();
-    assert!(requests.iter().any(|url| url.ends_with("/stream")), "the log is kept: {requests:?}");
-    let strangers: Vec<_> = requests.iter().filter(|url| !url.starts_with(origin)).collect();
+    let streams = requests.iter().filter(|one| one.url.ends_with("/stream")).count();
+    assert!(streams > 0, "the log is kept: {requests:?}");
+    let strangers: Vec<_> = requests.iter().filter(|one| !one.url.starts_with(origin)).collect();
     assert!(strangers.is_empty(), "asked for elsewhere: {strangers:?}");
 }
 
@@ -119,7 +120,6 @@ fn a_server_that_comes_back_is_found_again_without_a_reload() {
     browser.ask("window.loadedOnce = true");
     check_clean(&browser, &origin(&app));
 
-    let address = app.address().to_string();
     app.signal("KILL");
     app.wait();
     browser.wait_for_text(BADGE, |text| text.starts_with("Reconnecting in "));
@@ -130,7 +130,7 @@ fn a_server_that_comes_back_is_found_again_without_a_reload() {
     browser.picture("dashboard-reconnecting-360", 360);
     browser.resize(1280, 800);
 
-    let app = App::start_on(CONFIG, &address);
+    let app = app.start_again();
     browser.wait_for_text(BADGE, |text| text.starts_with("Live"));
     wait_for("a reading of the new server", || {
         let now = browser.ask("document.querySelector('#badge .pill').title");
@@ -141,14 +141,11 @@ fn a_server_that_comes_back_is_found_again_without_a_reload() {
 
     // Nothing was complained about but the server's absence.
     let complaints = browser.complaints();
-    let others: Vec<_> = complaints
-        .iter()
-        .filter(|line| !(line.contains("/stream") && line.contains("net::ERR_")))
-        .collect();
+    let others: Vec<_> = complaints.iter().filter(|line| !line.contains("net::ERR_")).collect();
     assert!(others.is_empty(), "the console says: {others:#?}");
     let requests = browser.requests();
-    assert!(requests.iter().any(|url| url.contains("?last_event_id=")), "{requests:?}");
-    assert!(requests.iter().all(|url| url.starts_with(&origin(&app))), "{requests:?}");
+    assert!(requests.iter().any(|one| one.last_event_id.is_some()), "{requests:?}");
+    assert!(requests.iter().all(|one| one.url.starts_with(&origin(&app))), "{requests:?}");
 }
 
 #[test]
@@ -164,8 +161,10 @@ fn it_fits_a_phone_and_a_desk_in_every_theme() {
         let theme = theme.as_str().expect("a theme").to_owned();
         for width in [360, 1280] {
             browser.picture(&format!("dashboard-{theme}-{width}"), width);
-            let scroll = browser.ask("document.documentElement.scrollWidth").as_u64();
-            assert_eq!(scroll, Some(width.into()), "no sideways scrolling at {width}");
+            // A scroll bar at the side takes some of the width.
+            let [whole, seen] = ["scrollWidth", "clientWidth"]
+                .map(|what| browser.ask(&format!("document.documentElement.{what}")).as_u64());
+            assert_eq!(whole, seen, "no sideways scrolling at {width}");
         }
         seen.push(theme);
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use takpulse::hub::Limits;
 
 use crate::connection::{Connection, connect_from};
+use crate::credentials::authorized;
 use crate::site::LocalSite;
 use crate::wire::{self, Answer};
 
@@ -19,7 +20,7 @@ fn site() -> LocalSite {
 }
 
 fn request(method: &str, path: &str) -> Vec<u8> {
-    format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes()
+    authorized(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
 }
 
 /// What comes now must be a stream, from its greeting on; an event published now arrives, and the

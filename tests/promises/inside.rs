@@ -10,6 +10,8 @@ use takpulse::config::{self, Overrides};
 use takpulse::event::{Event, EventId, Topic};
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::{PASSWORD, keep_token};
+
 /// takpulse on a thread of its own; ends when dropped.
 pub struct Inside {
     /// Where it listens.
@@ -18,6 +20,7 @@ pub struct Inside {
     go: mpsc::Sender<()>,
     ending: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
+    _dir: tempfile::TempDir,
 }
 
 impl Inside {
@@ -27,7 +30,10 @@ impl Inside {
         let path = dir.path().join("config.toml");
         std::fs::write(&path, config).expect("config.toml is written");
         let listen = Some("127.0.0.1:0".into());
-        let overrides = Overrides { config: Some(path), listen, environment: Vec::new() };
+        let state = dir.path().join("state");
+        keep_token(&state);
+        let environment = vec![("TAKPULSE_STATE_DIR".to_owned(), state.display().to_string())];
+        let overrides = Overrides { config: Some(path), listen, environment };
         let config = config::load(overrides).expect("a good configuration").config;
         let ending = CancellationToken::new();
         let (tell, told) = mpsc::channel();
@@ -35,7 +41,7 @@ impl Inside {
         let ended = ending.clone();
         let thread = std::thread::spawn(move || {
             let work = async {
-                let app = App::bind(config).await.expect("it listens");
+                let app = App::bind(config, Some(PASSWORD)).await.expect("it listens");
                 tell.send((app.address(), app.bus())).expect("told");
                 may_go.recv().expect("told to run");
                 app.run(ended).await;
@@ -43,7 +49,7 @@ impl Inside {
             app::block_on(work).expect("a runtime");
         });
         let (address, bus) = told.recv().expect("it listens");
-        Inside { address, bus, go, ending, thread: Some(thread) }
+        Inside { address, bus, go, ending, thread: Some(thread), _dir: dir }
     }
 
     /// Lets it run.

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use takpulse::hub::Limits;
 
 use crate::app::{self, App};
+use crate::credentials::keep_token;
 use crate::site::LocalSite;
 use crate::wire;
 
@@ -87,9 +88,12 @@ fn at_the_end_streams_end_with_a_retry_and_the_exit_code_is_0() {
 
 #[test]
 fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    keep_token(dir.path());
     let mut child = app::command()
         .args(["--listen", "127.0.0.1:0"])
         .env("TAKPULSE_LOG__LEVEL", "debug")
+        .env("TAKPULSE_STATE_DIR", dir.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

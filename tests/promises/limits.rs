@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream};
 
 use crate::app::{Answer, App, wait_for};
 use crate::connection::{Connection, connect_from};
+use crate::credentials::authorized;
 use crate::wire;
 
 /// Only the web server, with a heartbeat to see who is still there.
@@ -15,7 +16,7 @@ const QUIET: &str = "[stream]\nheartbeat = \"1s\"\n[collect.system]\nenabled = f
 /// A viewer from this address, and what it is answered.
 fn view_from(app: &App, source: IpAddr) -> (Connection, Answer) {
     let mut connection = Connection::over(connect_from(source, None, app.address()));
-    connection.send(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    connection.send(&authorized(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
     let head = connection.head();
     (connection, head)
 }
@@ -28,7 +29,7 @@ fn one_viewer_too_many_from_one_address_costs_no_other_anything() {
     let mut delays = BTreeSet::new();
     for _ in 0..40 {
         let mut socket = connect_from(here, None, app.address());
-        socket.write_all(b"GET /stream HTTP/1.0\r\n\r\n").expect("sent");
+        socket.write_all(&authorized(b"GET /stream HTTP/1.0\r\n\r\n")).expect("sent");
         let refused = Answer::read(socket);
         assert_eq!(refused.status, 503, "{}", refused.head);
         assert_eq!(refused.header("content-type"), Some("application/json"));

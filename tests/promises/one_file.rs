@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::app;
+use crate::credentials::keep_token;
 use crate::wire::wait_for;
 
 /// The limit of the release binary.
@@ -36,9 +37,12 @@ fn the_release_binary_is_one_small_static_pie_that_runs_anywhere() {
     std::fs::copy(app::binary(), &moved).expect("copied");
     let elsewhere = tempfile::tempdir().expect("a directory");
     let log = elsewhere.path().join("log");
+    let state = elsewhere.path().join("state");
+    keep_token(&state);
     let mut child = Command::new(&moved)
         .args(["--listen", "127.0.0.1:0"])
         .env_clear()
+        .env("TAKPULSE_STATE_DIR", state)
         .current_dir(empty.path())
         .stdout(std::fs::File::create(&log).expect("created"))
         .stderr(Stdio::null())

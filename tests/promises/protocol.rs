@@ -11,6 +11,7 @@ use takpulse::hub::Limits;
 use tokio_stream::StreamExt;
 
 use crate::browser::Browser;
+use crate::credentials::AUTHORIZATION;
 use crate::site::LocalSite;
 use crate::wire::{self, find, wait_for};
 
@@ -88,7 +89,7 @@ fn received() -> Vec<(String, String)> {
 fn stream_body(version: &str) -> Vec<u8> {
     let site = site();
     let mut socket = wire::connect(site.address);
-    let request = format!("GET /stream HTTP/{version}\r\nHost: x\r\n\r\n");
+    let request = format!("GET /stream HTTP/{version}\r\nHost: x\r\n{AUTHORIZATION}\r\n");
     socket.write_all(request.as_bytes()).expect("sent");
     site.wait_for_viewers(1);
     publish(&site);
@@ -188,6 +189,7 @@ async fn a_frame_can_set_the_time_before_a_viewer_comes_back() {
 fn a_real_browser_gets_what_was_published() {
     let site = site();
     let browser = Browser::open();
+    browser.sign_in(&format!("http://{}/", site.address));
     // A page without a stream of its own.
     browser.goto(&format!("http://{}/healthz", site.address));
     browser.ask(

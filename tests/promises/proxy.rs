@@ -266,7 +266,7 @@ fn the_dashboard_works_below_a_path_behind_nginx() {
     let proxy = Kind::Nginx.start(BASE_PATH, app.address());
     let origin = format!("http://{}{BASE_PATH}/", proxy.address);
     let browser = Browser::open();
-    browser.goto(origin.trim_end_matches('/'));
+    browser.sign_in(origin.trim_end_matches('/'));
     dashboard::wait_for_panels(&browser);
     browser.wait_for_text("#badge [data-field=word]", |text| text.starts_with("Live, "));
     let address = browser.ask("location.href");

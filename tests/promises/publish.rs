@@ -49,7 +49,7 @@ fn post(app: &App, token: &str, body: &str) -> Answer {
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    app.raw(request.as_bytes())
+    app.anonymous(request.as_bytes())
 }
 
 fn assert_refused(answer: &Answer, status: u16, code: &str) {
@@ -62,7 +62,7 @@ fn refusals_when_ended(app: &mut App) -> usize {
     app.signal("TERM");
     assert_eq!(app.wait(), Some(0));
     wait_for("the last line", || app.log().contains("takpulse has ended").then_some(()));
-    app.log().matches("an event was refused").count()
+    app.log().matches("was refused").count()
 }
 
 #[test]
@@ -115,18 +115,23 @@ fn an_id_that_was_accepted_is_not_delivered_twice() {
     let ids: Vec<_> = (0..3).filter_map(|_| stream.next()?.id).collect();
     assert_eq!(ids[..2], ["a", "b"]);
     assert_eq!(own, json!(ids[2]), "without an id it gets one");
+    let metrics = String::from_utf8(app.get("/metrics").body).expect("text");
+    for (outcome, count) in [("accepted", 3), ("duplicate", 1), ("refused", 0)] {
+        let line = format!("takpulse_published_events_total{{outcome=\"{outcome}\"}} {count}\n");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
     // What is not one's own is not taken for something that was said already.
     let other = self::token(&app, "other", "publish");
     assert_refused(&post(&app, &other, &event("a")), 409, "id_taken");
     let forged = ids[2].strip_suffix('3').map_or_else(|| ids[2].clone(), |own| format!("{own}9"));
-    assert_refused(&post(&app, &token, &event(&forged)), 400, "bad_id");
+    assert_refused(&post(&app, &token, &event(&forged)), 409, "id_taken");
 }
 
 #[test]
 fn without_the_right_token_nothing_is_published() {
     let (mut app, token) = start("");
     let event = json!({"type": "note", "data": 1}).to_string();
-    let anonymous = app.raw(
+    let anonymous = app.anonymous(
         format!("POST /publish HTTP/1.0\r\nContent-Length: {}\r\n\r\n{event}", event.len())
             .as_bytes(),
     );
@@ -237,4 +242,45 @@ fn a_shell_script_publishes_with_one_command() {
         assert_eq!(failed.status.code(), Some(1), "{said}");
         assert!(said.contains(says), "{said}");
     }
+}
+
+/// The commands of README.md on scripts and tokens.
+fn readme_commands() -> Vec<String> {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("\n## ").find(|section| section.starts_with("Scripts and tokens\n"));
+    let block = section.expect("the section").split("```console\n").nth(1).expect("commands");
+    let lines = block.split("```").next().unwrap_or_default().lines();
+    lines.filter_map(|line| line.strip_prefix("$ ").map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_script_streams_and_publishes_by_the_readmes_words_alone() {
+    let (app, _) = start("[stream]\nheartbeat = \"1s\"");
+    let bin = app.dir().join("bin");
+    std::fs::create_dir(&bin).expect("made");
+    std::os::unix::fs::symlink(crate::app::binary(), bin.join("takpulse")).expect("linked");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    let commands: Vec<String> = readme_commands()
+        .into_iter()
+        .map(|line| line.replace("127.0.0.1:8480", &app.address().to_string()))
+        // A stream has no end: the first event is enough.
+        .map(|line| if line.contains("/stream") { line + " -s | grep -m1 event:" } else { line })
+        .collect();
+    assert!(commands.len() >= 6, "{commands:?}");
+    let script = format!("set -eu\n{}\n", commands.join("\n"));
+    let done = command()
+        .get_envs()
+        .fold(&mut std::process::Command::new("bash"), |bash, (name, _)| bash.env_remove(name))
+        .args(["-c", &script])
+        .current_dir(app.dir())
+        .env("PATH", path)
+        .env("TAKPULSE_STATE_DIR", "state")
+        .env("TAKPULSE_HTTP__LISTEN", app.address().to_string())
+        .output()
+        .expect("bash runs");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    assert!(said.contains("{\"id\":\"w-1\"}"), "{said}");
+    assert!(said.contains("event:"), "{said}");
+    assert!(said.contains("weather-station is revoked"), "{said}");
 }

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use takpulse::access::{Keyring, StateDir};
+use takpulse::access::{Keyring, Lifetimes, Seal, Sessions, SignIn, StateDir, Users, make_first};
 use takpulse::bus::{Bus, MemoryBus};
 use takpulse::event::{Event, EventId, Origin, Topic};
-use takpulse::http::{self, BasePath, Entrance, Publisher, Rules, Site, Trusted};
+use takpulse::http::{
+    self, BasePath, Certificates, Entrance, Gate, Manner, Publisher, Refusals, Rules, Site, Trusted,
+};
 use takpulse::hub::{Admission, Hub, Limits};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::{PASSWORD, keep_token};
 use crate::wire::{Stream, wait_for};
 
 /// A web server on a thread of its own, as the binary runs it; ends when dropped.
@@ -23,6 +27,28 @@ pub struct LocalSite {
     pub address: SocketAddr,
     shutdown: CancellationToken,
     thread: Option<std::thread::JoinHandle<()>>,
+    _state: TempDir,
+}
+
+/// A gate that knows the tests' token and password.
+fn gate(state: &Path) -> Arc<Gate> {
+    keep_token(state);
+    let dir = StateDir::at(state);
+    make_first(&dir, Some(PASSWORD)).expect("an admin");
+    let day = Duration::from_secs(86_400);
+    let sessions = Sessions::open(dir.clone(), Lifetimes { idle: day, absolute: day });
+    let seal = Arc::new(Seal::open(&dir).expect("a key"));
+    let users = Arc::new(Users::new(Vec::new(), dir.clone()));
+    let sessions = Arc::new(sessions.expect("no sessions yet"));
+    Arc::new(Gate {
+        door: SignIn::new(seal.clone(), users.clone(), sessions.clone()),
+        seal,
+        users,
+        sessions,
+        keyring: Arc::new(Keyring::new(dir)),
+        certificates: Certificates::default(),
+        refusals: Refusals::default(),
+    })
 }
 
 impl LocalSite {
@@ -33,8 +59,13 @@ impl LocalSite {
 
     /// As [`LocalSite::start`], below a base path.
     pub fn start_below(base_path: &str, limits: Limits) -> LocalSite {
-        let entrance =
-            Entrance { base_path: BasePath::new(base_path), trusted: Trusted::default() };
+        let state = tempfile::tempdir().expect("a directory");
+        let gate = gate(state.path());
+        let entrance = Entrance {
+            base_path: BasePath::new(base_path),
+            trusted: Trusted::default(),
+            gate: gate.clone(),
+        };
         let hub =
             Hub::new(limits, Admission { max_viewers: 10_000, max_viewers_per_address: 10_000 });
         let shutdown = CancellationToken::new();
@@ -52,21 +83,21 @@ impl LocalSite {
                 let listener = http::listen(anywhere, limits).expect("a port");
                 tell.send(listener.local_addr().expect("an address")).expect("told");
                 let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(16));
-                // Nobody has a token for it: the test pushes by itself.
-                let keyring = Arc::new(Keyring::new(StateDir::at(Path::new("/nonexistent"))));
                 let origin = Arc::new(Origin::starting_now("edge-1"));
                 let rules = Rules { topics: Vec::new(), rate_per_s: 1.0 };
                 let routes = http::routes(Arc::new(Site {
                     hub: serving,
-                    publisher: Publisher::new(keyring, bus.clone(), origin, rules),
+                    publisher: Publisher::new(bus.clone(), origin, rules),
                     bus,
                     collected: vec![Topic::SystemMetrics],
+                    gate,
                 }));
-                http::serve(listener, routes, entrance, limits, stop).await;
+                let manner = Manner { entrance, encryption: None, limits };
+                http::serve(listener, routes, manner, stop).await;
             });
         });
         let address = told.recv().expect("it listens");
-        LocalSite { hub, address, shutdown, thread: Some(thread) }
+        LocalSite { hub, address, shutdown, thread: Some(thread), _state: state }
     }
 
     /// Adds an event.

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use takpulse::hub::Limits;
 
 use crate::app::App;
+use crate::credentials::authorized;
 use crate::site::LocalSite;
 use crate::wire::{self, Stream, wait_for};
 use crate::world::in_own_process;
@@ -32,7 +33,9 @@ fn the_exact_text_of_a_stream_is_the_contract() {
     site.push("tak_status", "edge-1-b-4", "{\"status\":\"down\"}");
     let mut socket = wire::connect(site.address);
     socket
-        .write_all(b"GET /stream HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, br\r\n\r\n")
+        .write_all(&authorized(
+            b"GET /stream HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip, br\r\n\r\n",
+        ))
         .expect("sent");
     site.wait_for_viewers(1);
     let mut text = String::new();
@@ -193,7 +196,7 @@ fn a_client_that_takes_no_bytes_is_dropped() {
     // A request that asks for the same file again and again, and reads nothing of the answers.
     let mut greedy = wire::connect(app.address());
     greedy.set_write_timeout(Some(wire::PATIENCE)).expect("a timeout is set");
-    let request = b"GET /index.html HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let request = authorized(b"GET /index.html HTTP/1.1\r\nHost: x\r\n\r\n").repeat(100);
     let dropped = wait_for("the connection to be cut", || greedy.write_all(&request).err());
     assert!(
         matches!(

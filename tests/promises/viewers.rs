@@ -8,6 +8,7 @@ use takpulse::event::unix_now;
 
 use crate::app::{App, wait_for};
 use crate::connection::{Connection, connect_from};
+use crate::credentials::authorized;
 use crate::inside::{Inside, Log};
 use crate::wire;
 use crate::world::in_own_process;
@@ -105,7 +106,7 @@ fn tell_reasons_apart() {
     let socket = connect_from(Ipv4Addr::LOCALHOST.into(), Some(4 << 10), app.address);
     app.run();
     let mut stalled = Connection::over(socket);
-    stalled.send(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    stalled.send(&authorized(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
     wait_for("the first viewer", || (rows(&seen()).len() == 1).then_some(()));
     // These two are not flooded, and have no need to read.
     let closed = wire::Stream::open(app.address, "?topics=alert", "");

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::credentials::{AUTHORIZATION, authorized};
+
 /// Long enough for the slowest machine; a promise kept takes milliseconds.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -17,15 +19,20 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     socket
 }
 
-/// Sends a request of these exact bytes and returns the whole answer.
+/// Sends a request with the tests' token and returns the whole answer.
 pub fn raw(address: SocketAddr, request: &[u8]) -> Answer {
+    anonymous(address, &authorized(request))
+}
+
+/// Sends a request of these exact bytes and returns the whole answer.
+pub fn anonymous(address: SocketAddr, request: &[u8]) -> Answer {
     let mut socket = connect(address);
     // A server that refuses half-way may close before it has read everything.
     let _refused = socket.write_all(request);
     Answer::read(socket)
 }
 
-/// `GET path`.
+/// `GET path`, with the tests' token.
 pub fn get(address: SocketAddr, path: &str) -> Answer {
     raw(address, format!("GET {path} HTTP/1.0\r\nHost: takpulse\r\n\r\n").as_bytes())
 }
@@ -88,21 +95,24 @@ impl Dispatched {
     }
 }
 
-/// An open `/stream`.
-pub struct Stream {
-    reader: BufReader<TcpStream>,
+/// An open `/stream`, over whatever carries it.
+pub struct Stream<S = TcpStream> {
+    reader: BufReader<S>,
 }
 
 impl Stream {
-    /// Opens `/stream` with this query and these header lines, each ended by CRLF.
+    /// Opens `/stream` with this query and these header lines, each ended by CRLF, with the tests' token.
     pub fn open(address: SocketAddr, query: &str, headers: &str) -> Stream {
         Stream::open_at(connect(address), &format!("/stream{query}"), headers)
     }
+}
 
+impl<S: Read + Write> Stream<S> {
     /// As [`Stream::open`], at this path with its query, on this connection.
-    pub fn open_at(mut socket: TcpStream, target: &str, headers: &str) -> Stream {
+    pub fn open_at(mut socket: S, target: &str, headers: &str) -> Stream<S> {
         // HTTP/1.0 gets the frames as they are, without chunks around them.
-        let request = format!("GET {target} HTTP/1.0\r\nHost: takpulse\r\n{headers}\r\n");
+        let request =
+            format!("GET {target} HTTP/1.0\r\nHost: takpulse\r\n{AUTHORIZATION}{headers}\r\n");
         socket.write_all(request.as_bytes()).expect("the request is sent");
         let mut reader = BufReader::new(socket);
         let mut head = String::new();
@@ -110,6 +120,13 @@ impl Stream {
             assert_ne!(reader.read_line(&mut head).expect("a header line"), 0, "ended in {head:?}");
         }
         Stream { reader }
+    }
+}
+
+impl<S: Read> Stream<S> {
+    /// The frames that somebody else has asked for.
+    pub fn of(frames: S) -> Stream<S> {
+        Stream { reader: BufReader::new(frames) }
     }
 
     /// The next frame (comments and `retry:` too), up to and with its blank line; `None` at the end.
@@ -141,6 +158,11 @@ impl Stream {
                 });
             }
         }
+    }
+
+    /// Reads to the end, which is a proper one; returns the last frame.
+    pub fn last_frame(&mut self) -> String {
+        std::iter::from_fn(|| self.frame()).last().unwrap_or_default()
     }
 
     /// Reads on until an event's JSON satisfies `want`; returns it.

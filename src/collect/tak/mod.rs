@@ -36,10 +36,15 @@ use checks::Facts;
 use presence::Presence;
 use server::{Plan, Server};
 
+/// Tells takpulse's own certificate in force: in DER, and the file that it is from.
+pub type OwnCertificate = Box<dyn Fn() -> (Vec<u8>, String) + Send + Sync>;
+
 /// Watches the configured TAK servers, or the one on this machine.
 pub struct TakCollector {
     host: HostConfig,
     servers: Vec<Server>,
+    /// takpulse's own certificate, watched like any other.
+    own: Option<OwnCertificate>,
     /// What the last look at the machine showed.
     seen: Arc<Presence>,
     looking: Blocking<(Presence, Vec<Identity>)>,
@@ -56,9 +61,28 @@ impl TakCollector {
         TakCollector {
             host: host.clone(),
             servers,
+            own: None,
             seen: Arc::default(),
             looking: Blocking::default(),
         }
+    }
+
+    /// Watches takpulse's own certificate, too.
+    pub fn with_own_certificate(self, own: OwnCertificate) -> TakCollector {
+        TakCollector { own: Some(own), ..self }
+    }
+
+    fn own_certificate(&self, now: f64) -> Option<Certificate> {
+        let (der, source) = self.own.as_ref()?();
+        let facts = certificate::read(&der)?;
+        Some(Certificate {
+            server: None,
+            role: CertificateRole::Takpulse,
+            days_left: certificate::days_left(facts.not_after, now as i64),
+            subject: facts.subject,
+            not_after: facts.not_after,
+            source,
+        })
     }
 
     /// Looks at the machine and reads the client certificates, where it may block.
@@ -108,7 +132,9 @@ impl Collector for TakCollector {
             .zip(answers)
             .map(|((server, plan), answers)| server.conclude(plan, answers, &presence, now))
             .collect();
-        Ok(TakStatus::together(reports))
+        let mut status = TakStatus::together(reports);
+        status.certificates.extend(self.own_certificate(now));
+        Ok(status)
     }
 
     fn failed(&self, error: &CollectError) -> TakStatus {
@@ -185,6 +211,29 @@ mod tests {
             let expected = complains.then(|| report.message.clone());
             assert_eq!(collector.complaint(&report), expected, "{status:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn takpulses_own_certificate_is_watched_although_there_is_no_tak_server() {
+        let root = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(root.path().join("proc")).expect("created");
+        let der = include_bytes!("fixtures/server.der");
+        let own: OwnCertificate = Box::new(|| (der.to_vec(), "/var/lib/takpulse/tls.pem".into()));
+        let collector = TakCollector::new(&config(), &host_at(root.path()));
+        let report = collector.with_own_certificate(own).collect().await.expect("a report");
+        let [own] = &report.certificates[..] else { panic!("{report:?}") };
+        assert_eq!((own.role, own.not_after), (CertificateRole::Takpulse, 1_900_000_000));
+        assert_eq!(own.subject, "tak.example");
+        let json = serde_json::to_value(own).expect("it serialises");
+        assert_eq!(
+            (&json["role"], &json["source"]),
+            (&"takpulse".into(), &"/var/lib/takpulse/tls.pem".into())
+        );
+        assert_eq!(
+            report.status,
+            Some(Status::NotInstalled),
+            "it is no matter of the TAK server's"
+        );
     }
 
     #[test]

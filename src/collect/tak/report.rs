@@ -138,6 +138,8 @@ pub enum CertificateRole {
     Issuer,
     /// The one that takpulse presents.
     Client,
+    /// The one of takpulse's own dashboard.
+    Takpulse,
 }
 
 impl TakStatus {

@@ -43,6 +43,7 @@ pub fn expiry(certificates: &[Certificate]) -> Option<Word> {
         CertificateRole::Server => "The server's certificate",
         CertificateRole::Issuer => "The certificate of the server's issuer",
         CertificateRole::Client => "takpulse's client certificate",
+        CertificateRole::Takpulse => "takpulse's own certificate",
     };
     let said = format!("{owner} ({}) {}", first.subject, words(first.days_left));
     Some(match urgency(first.days_left) {
