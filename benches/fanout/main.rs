@@ -19,14 +19,21 @@
 //! The servers take turns, in each round in another order, each in a new process; the figure is the
 //! median of the rounds, and the least and greatest stand behind it; below `x` it is told how many times
 //! the raw broadcaster's figure that is. Losses of all rounds are added up.
+//!
+//! Two more tables are takpulse's alone. One has the same over TLS, and over HTTP/2, beside the plain
+//! port: there the driver decrypts as well, and how busy that keeps it is told. The other has what
+//! viewers notice of somebody who guesses passwords.
 
 mod answers;
 mod arguments;
+mod callers;
 mod clock;
 mod control;
 mod cores;
 mod decode;
 mod figures;
+mod guesses;
+mod http2;
 mod meter;
 mod nchan;
 mod poster;
@@ -39,6 +46,8 @@ mod session;
 mod table;
 mod takpulse;
 mod tally;
+mod visits;
+mod wire;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -54,7 +63,7 @@ type Wrong = Box<dyn std::error::Error>;
 /// How something ended that has nothing to hand over.
 type Outcome = Result<(), Wrong>;
 
-/// No run is started after so long.
+/// No run for a table is started after so long.
 const LIMIT: Duration = Duration::from_secs(8 * 60);
 /// From this share of the server's CPU on, in percent, publishing limits what is measured.
 const MUCH_PUBLISHING: f64 = 25.0;
@@ -82,11 +91,28 @@ fn main() -> ExitCode {
 fn measure(arguments: &Arguments) -> Outcome {
     let cores = Cores::look()?;
     let files = raise_file_limit()?;
-    let mut kinds = vec![Kind::Raw, Kind::Takpulse];
-    if nchan::is_installed() {
-        kinds.push(Kind::Nchan);
+    // The driver goes to its own core.
+    cores.on_servers_core(|| Ok(()))?;
+    println!("{}", header(arguments, cores));
+    for kinds in scenario::TABLES {
+        let is_there = |kind: &Kind| *kind != Kind::Nchan || nchan::is_installed();
+        let present: Vec<Kind> = kinds.iter().copied().filter(is_there).collect();
+        let mut table = Table::new(&present);
+        let scenarios = chosen(arguments, kinds, files, &mut table);
+        if scenarios.is_empty() {
+            continue;
+        }
+        if kinds.contains(&Kind::Raw) {
+            say_what_differs(&mut table);
+        }
+        run(arguments, &scenarios, &present, cores, &mut table);
+        println!("{}", table.render());
     }
-    let mut table = Table::new(&kinds);
+    Ok(())
+}
+
+/// What a reader of the first table must know.
+fn say_what_differs(table: &mut Table) {
     if !nchan::is_installed() {
         let how = "apt-get install --no-install-recommends nginx libnginx-mod-nchan";
         table.note(format!("nchan is not installed, and is left out ({how})"));
@@ -96,16 +122,9 @@ fn measure(arguments: &Arguments) -> Outcome {
          that in it. The raw broadcaster takes lines"
             .into(),
     );
-    let scenarios = chosen(arguments, files, &mut table);
-    // The driver goes to its own core.
-    cores.on_servers_core(|| Ok(()))?;
-    println!("{}", header(arguments, cores));
-    run(arguments, &scenarios, &kinds, cores, &mut table);
-    println!("{}", table.render());
-    Ok(())
 }
 
-/// Every round of every scenario with every server.
+/// Every round of every scenario of a table with every server.
 fn run(
     arguments: &Arguments,
     scenarios: &[Scenario],
@@ -150,11 +169,11 @@ fn run(
     }
 }
 
-/// The scenarios that were asked for and that the limit of open files allows.
-fn chosen(arguments: &Arguments, files: u64, table: &mut Table) -> Vec<Scenario> {
+/// The scenarios of these servers' table that were asked for and that the limit of open files allows.
+fn chosen(arguments: &Arguments, kinds: &[Kind], files: u64, table: &mut Table) -> Vec<Scenario> {
     let mut chosen = Vec::new();
     for scenario in scenario::ALL {
-        if !arguments.wants(&scenario.name()) {
+        if scenario.table() != kinds || !arguments.wants(&scenario.name()) {
             continue;
         }
         let needed = scenario.connections() as u64 + OTHER_FILES;

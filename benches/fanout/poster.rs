@@ -7,8 +7,11 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use rustls::StreamOwned;
+
 use super::answers::Answers;
 use super::server::Publisher;
+use super::wire::{Speech, Wire};
 
 /// How a server wants to be asked.
 pub struct Manner {
@@ -20,9 +23,13 @@ pub struct Manner {
     pub accepted: &'static [u16],
 }
 
+/// A connection, encrypted or not.
+trait Line: Read + Write {}
+impl<T: Read + Write> Line for T {}
+
 /// The connection that events are posted on.
 pub struct Poster {
-    connection: TcpStream,
+    connection: Box<dyn Line>,
     manner: Manner,
     posted: u64,
     /// Events whose answer has not come yet.
@@ -37,10 +44,20 @@ impl Poster {
     ///
     /// # Errors
     /// The server is not there.
-    pub fn connect(address: SocketAddr, manner: Manner) -> io::Result<Poster> {
-        let connection = TcpStream::connect(address)?;
-        connection.set_nodelay(true)?;
-        connection.set_nonblocking(true)?;
+    pub fn connect(address: SocketAddr, manner: Manner, speech: &Speech) -> io::Result<Poster> {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        let mut wire = speech.wire("localhost".into()).map_err(io::Error::other)?;
+        if let Wire::Encrypted(session) = &mut wire {
+            while session.is_handshaking() {
+                session.complete_io(&mut socket)?;
+            }
+        }
+        socket.set_nonblocking(true)?;
+        let connection: Box<dyn Line> = match wire {
+            Wire::Plain => Box::new(socket),
+            Wire::Encrypted(session) => Box::new(StreamOwned::new(*session, socket)),
+        };
         let (unsent, answers) = (Vec::new(), Answers::default());
         Ok(Poster { connection, manner, posted: 0, unanswered: 0, unsent, answers })
     }

@@ -1,7 +1,6 @@
 //! The viewers: one epoll loop, level-triggered, one `recv` for each socket that is ready.
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -9,11 +8,13 @@ use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-use super::clock;
 use super::decode::{Decoder, Stamp};
+use super::http2::{self, Frames};
+use super::server::Streams;
 use super::tally::Tally;
+use super::wire::{Speech, Wire};
 
 /// Between two looks at the schedule so many sockets are read.
 const MOST_READY: usize = 64;
@@ -21,6 +22,8 @@ const MOST_READY: usize = 64;
 const MOST_OPENED: usize = 16;
 /// A stalled viewer takes no more than this from the kernel, about.
 const STALLED_RECEIVE_BYTES: usize = 16 << 10;
+/// Not a viewer, but somebody else who has to be attended to.
+const OTHERS: u64 = u64::MAX;
 
 /// What a viewer is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,9 @@ struct Viewer {
     socket: OwnedFd,
     role: Role,
     phase: Phase,
+    wire: Wire,
+    /// Around the response, in HTTP/2.
+    frames: Option<Frames>,
     decoder: Decoder,
     /// The number of the last event that it got.
     last: u64,
@@ -54,7 +60,7 @@ struct Viewer {
 pub struct Readers {
     epoll: OwnedFd,
     viewers: Vec<Viewer>,
-    address: SocketAddr,
+    streams: Streams,
     request: Vec<u8>,
     buffer: Vec<u8>,
     /// What is yet to be opened, and how many may be under way at a time.
@@ -78,14 +84,13 @@ impl Readers {
     ///
     /// # Errors
     /// The system gives no epoll.
-    pub fn new(address: SocketAddr, path: &str) -> io::Result<Readers> {
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: text/event-stream\r\n\r\n");
+    pub fn new(streams: Streams) -> io::Result<Readers> {
+        let request = request(&streams);
         Ok(Readers {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             viewers: Vec::new(),
-            address,
-            request: request.into_bytes(),
+            streams,
+            request,
             buffer: vec![0; 256 << 10],
             wanted: Vec::new(),
             at_a_time: 0,
@@ -111,6 +116,14 @@ impl Readers {
     /// Whether all that were wanted are ready or gone.
     pub fn are_ready(&self) -> bool {
         self.wanted.is_empty() && self.opening == 0
+    }
+
+    /// [`Readers::pump`] waits no longer when this is ready.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn wake_by(&self, others: &OwnedFd) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, others, EventData::new_u64(OTHERS), EventFlags::IN)?)
     }
 
     /// How many are wanted or connecting, or have gone.
@@ -139,7 +152,7 @@ impl Readers {
             Ok(_) | Err(Errno::INTR) => {}
             Err(why) => return Err(why.into()),
         }
-        for event in ready {
+        for event in ready.iter().filter(|event| event.data.u64() != OTHERS) {
             let viewer = event.data.u64() as usize;
             if let Err(fault) = self.attend(viewer) {
                 self.lose(viewer, fault);
@@ -156,14 +169,17 @@ impl Readers {
         if role == Role::Stalled {
             sockopt::set_socket_recv_buffer_size(&socket, STALLED_RECEIVE_BYTES)?;
         }
-        match rustix::net::connect(&socket, &self.address) {
+        match rustix::net::connect(&socket, &self.streams.address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(why) => return Err(why.into()),
         }
         let key = EventData::new_u64(self.viewers.len() as u64);
         epoll::add(&self.epoll, &socket, key, EventFlags::OUT)?;
+        let speech = &self.streams.speech;
+        let wire = speech.wire("localhost".into()).map_err(io::Error::other)?;
+        let frames = matches!(speech, Speech::Http2(_)).then(Frames::default);
         let (phase, decoder) = (Phase::Connecting, Decoder::new());
-        self.viewers.push(Viewer { socket, role, phase, decoder, last: 0 });
+        self.viewers.push(Viewer { socket, role, phase, wire, frames, decoder, last: 0 });
         self.opening += 1;
         Ok(())
     }
@@ -173,8 +189,7 @@ impl Readers {
         let viewer = &mut self.viewers[number];
         match viewer.phase {
             Phase::Connecting => {
-                let sent = rustix::net::send(&viewer.socket, &self.request, SendFlags::NOSIGNAL);
-                sent.map_err(|why| format!("connecting: {why}"))?;
+                viewer.wire.ask(&viewer.socket, &self.request)?;
                 viewer.phase = Phase::Waiting;
                 let key = EventData::new_u64(number as u64);
                 epoll::modify(&self.epoll, &viewer.socket, key, EventFlags::IN)
@@ -186,29 +201,29 @@ impl Readers {
     }
 
     fn read(&mut self, number: usize) -> Result<(), String> {
-        let viewer = &mut self.viewers[number];
-        let length =
-            match rustix::net::recv(&viewer.socket, self.buffer.as_mut_slice(), RecvFlags::empty())
-            {
-                Ok((0, _)) => return Err("the server has ended the connection".into()),
-                Ok((length, _)) => length,
-                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-                Err(why) => return Err(format!("reading: {why}")),
+        let Viewer { socket, role, wire, frames, decoder, last, .. } = &mut self.viewers[number];
+        let (tally, role, mut snapshot_bytes) = (&mut self.tally, *role, 0);
+        let open = wire.read(socket, &mut self.buffer, |bytes, now| {
+            let mut frame = |frame: &[u8]| match (role, Stamp::read(frame)) {
+                (Role::Reader, Some(stamp)) => tally.deliver(stamp, last, now),
+                (Role::Latecomer, None) if frame.starts_with(b"event:system_metrics") => {
+                    snapshot_bytes = frame.len();
+                }
+                _ => {}
             };
-        let now = clock::now();
-        let (tally, role, last) = (&mut self.tally, viewer.role, &mut viewer.last);
-        let mut snapshot_bytes = 0;
-        let fed = viewer.decoder.feed(&self.buffer[..length], &mut |frame| match (
-            role,
-            Stamp::read(frame),
-        ) {
-            (Role::Reader, Some(stamp)) => tally.deliver(stamp, last, now),
-            (Role::Latecomer, None) if frame.starts_with(b"event:system_metrics") => {
-                snapshot_bytes = frame.len();
+            let mut decode = |bytes: &[u8]| {
+                let fed = decoder.feed(bytes, &mut frame);
+                fed.map_err(|broken| format!("no stream of events: {}", broken.0))
+            };
+            match frames {
+                Some(frames) => frames.feed(bytes, decode),
+                None => decode(bytes),
             }
-            _ => {}
-        });
-        fed.map_err(|broken| format!("no stream of events: {}", broken.0))?;
+        })?;
+        if !open {
+            return Err("the server has ended the connection".into());
+        }
+        let viewer = &mut self.viewers[number];
         if viewer.decoder.has_ended() {
             return Err("the server has ended the stream".into());
         }
@@ -232,4 +247,21 @@ impl Readers {
         self.gone += 1;
         self.first_fault.get_or_insert(fault);
     }
+}
+
+/// What every viewer asks.
+fn request(streams: &Streams) -> Vec<u8> {
+    let Streams { address, path, token, speech } = streams;
+    let authorization = token.as_ref().map(|token| format!("Bearer {token}")).unwrap_or_default();
+    if let Speech::Http2(_) = speech {
+        return http2::request(&address.to_string(), path, &authorization);
+    }
+    let authorization = match token {
+        Some(_) => format!("Authorization: {authorization}\r\n"),
+        None => String::new(),
+    };
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}Accept: text/event-stream\r\n\r\n"
+    )
+    .into_bytes()
 }

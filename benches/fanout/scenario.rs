@@ -5,15 +5,17 @@ use std::io;
 use super::clock::{self, MILLISECOND};
 use super::cores::Cores;
 use super::decode::Stamp;
+use super::guesses;
 use super::meter::Usage;
 use super::procfs;
 use super::readers::Role;
 use super::server::Kind;
 use super::session::{Pace, Session};
 use super::table::Figure;
+use super::visits;
 
 /// Before anything is measured.
-const WARM_UP_SECONDS: f64 = 0.5;
+pub const WARM_UP_SECONDS: f64 = 0.5;
 /// Events that are not yet delivered to everybody, at most, when saturated.
 const WINDOW: usize = 64;
 /// Of the events beside stalled viewers, so that the kernel's buffers are soon full.
@@ -24,7 +26,8 @@ const UNSEEN: usize = 3_000;
 const STORM_SECONDS: f64 = 0.5;
 /// A storm that takes longer has failed.
 const STORM_LIMIT_SECONDS: f64 = 20.0;
-const RATE: u64 = 50;
+/// Events a second, mostly.
+pub const RATE: u64 = 50;
 /// The figure that tells how much of the server's CPU went into publishing.
 pub const PUBLISHING: &str = "of the server's CPU, publishing, about %";
 
@@ -43,12 +46,30 @@ pub enum Scenario {
     /// So many come at once, beside as many that are there. Only here takpulse has a snapshot for them:
     /// its own reading of this host, once.
     Storm { viewers: usize },
+    /// As [`Scenario::Steady`], encrypted beside not.
+    TlsSteady { viewers: usize, rate: u64 },
+    /// As [`Scenario::Idle`], encrypted beside not.
+    TlsIdle { viewers: usize },
+    /// As [`Scenario::Stalled`], encrypted beside not.
+    TlsStalled { viewers: usize },
+    /// One after the other connects, asks for little, and goes.
+    Visits { resuming: bool },
+    /// So many viewers, before and while somebody guesses passwords, resting so long after each.
+    Guess { viewers: usize, pause_ms: u64 },
 }
 
-use Scenario::{Idle, Saturated, Stalled, Steady, Storm};
+use Scenario::{
+    Guess, Idle, Saturated, Stalled, Steady, Storm, TlsIdle, TlsStalled, TlsSteady, Visits,
+};
 
-/// All of them, in the table's order.
-pub const ALL: [Scenario; 10] = [
+/// Those that are told in one table, and the servers that it compares.
+pub const TABLES: [&[Kind]; 3] = [FAN_OUT, ENCRYPTION, ALONE];
+const FAN_OUT: &[Kind] = &[Kind::Raw, Kind::Takpulse, Kind::Nchan];
+const ENCRYPTION: &[Kind] = &[Kind::Takpulse, Kind::Tls, Kind::Http2];
+const ALONE: &[Kind] = &[Kind::Takpulse];
+
+/// All of them, in the tables' order.
+pub const ALL: [Scenario; 18] = [
     Steady { viewers: 100, rate: RATE },
     Steady { viewers: 1_000, rate: RATE },
     Steady { viewers: 10_000, rate: 5 },
@@ -59,6 +80,14 @@ pub const ALL: [Scenario; 10] = [
     Idle { viewers: 10_000 },
     Stalled { viewers: 500 },
     Storm { viewers: 1_000 },
+    TlsSteady { viewers: 100, rate: RATE },
+    TlsSteady { viewers: 1_000, rate: RATE },
+    TlsIdle { viewers: 1_000 },
+    TlsStalled { viewers: 200 },
+    Visits { resuming: false },
+    Visits { resuming: true },
+    Guess { viewers: 100, pause_ms: 100 },
+    Guess { viewers: 100, pause_ms: 0 },
 ];
 
 impl Scenario {
@@ -70,6 +99,15 @@ impl Scenario {
             Idle { viewers } => format!("idle: {viewers} viewers"),
             Stalled { viewers } => format!("stalled: {viewers} beside {viewers} readers"),
             Storm { viewers } => format!("storm: {viewers} come to {viewers}"),
+            TlsSteady { viewers, rate } => format!("tls: {viewers} viewers, {rate}/s"),
+            TlsIdle { viewers } => format!("tls: {viewers} idle viewers"),
+            TlsStalled { viewers } => format!("tls: {viewers} stalled beside {viewers} readers"),
+            Visits { resuming: false } => "tls: visits, full handshakes".into(),
+            Visits { resuming: true } => "tls: visits, resumed sessions".into(),
+            Guess { viewers, pause_ms } => {
+                let guessers = guesses::CONNECTIONS;
+                format!("guess: {viewers} viewers, {guessers} guess, pausing {pause_ms} ms")
+            }
         }
     }
 
@@ -77,13 +115,31 @@ impl Scenario {
     pub fn connections(self) -> usize {
         match self {
             Steady { viewers, .. } | Saturated { viewers } | Idle { viewers } => viewers,
-            Stalled { viewers } | Storm { viewers } => 2 * viewers + 1,
+            TlsSteady { viewers, .. } | TlsIdle { viewers } => viewers,
+            Stalled { viewers } | Storm { viewers } | TlsStalled { viewers } => 2 * viewers + 1,
+            Visits { .. } => visits::AT_A_TIME,
+            Guess { viewers, .. } => viewers + guesses::CONNECTIONS,
         }
     }
 
-    /// Whether it says something about this server.
+    /// The servers of its table.
+    pub fn table(self) -> &'static [Kind] {
+        match self {
+            Steady { .. } | Saturated { .. } | Idle { .. } | Stalled { .. } | Storm { .. } => {
+                FAN_OUT
+            }
+            Guess { .. } => ALONE,
+            _ => ENCRYPTION,
+        }
+    }
+
+    /// Whether it says something about this server of its table.
     pub fn is_for(self, kind: Kind) -> bool {
-        kind != Kind::Nchan || matches!(self, Steady { .. } | Saturated { .. })
+        match kind {
+            Kind::Nchan => matches!(self, Steady { .. } | Saturated { .. }),
+            Kind::Http2 => !matches!(self, Visits { .. }),
+            _ => true,
+        }
     }
 
     /// Runs it once; `scale` shortens what is measured.
@@ -93,10 +149,20 @@ impl Scenario {
     pub fn run(self, kind: Kind, cores: Cores, scale: f64) -> io::Result<Vec<Figure>> {
         let mut session = Session::open(kind, matches!(self, Storm { .. }), cores)?;
         match self {
-            Steady { viewers, rate } => steady(&mut session, viewers, rate, 4.0 * scale),
+            Steady { viewers, rate } => {
+                let (mut figures, usage) = steady(&mut session, viewers, rate, 4.0 * scale)?;
+                figures.extend(noise(usage));
+                Ok(figures)
+            }
+            TlsSteady { viewers, rate } => {
+                let (mut figures, usage) = steady(&mut session, viewers, rate, 4.0 * scale)?;
+                figures.push(Figure::median("driver busy, cores", usage.driver_cores, 2));
+                figures.extend(noise(usage));
+                Ok(figures)
+            }
             Saturated { viewers } => saturated(&mut session, viewers, kind, 2.0 * scale),
-            Idle { viewers } => idle(&mut session, viewers),
-            Stalled { viewers } => {
+            Idle { viewers } | TlsIdle { viewers } => idle(&mut session, viewers),
+            Stalled { viewers } | TlsStalled { viewers } => {
                 let mut figures = alone(&mut session, viewers, 4.0 * scale)?;
                 // The first must not disturb the second.
                 drop(session);
@@ -105,6 +171,10 @@ impl Scenario {
                 Ok(figures)
             }
             Storm { viewers } => storm(&mut session, viewers, kind, 2.0 * scale),
+            Visits { resuming } => visits::measure(&session, resuming, 2.0 * scale),
+            Guess { viewers, pause_ms } => {
+                guesses::measure(&mut session, viewers, pause_ms * MILLISECOND, scale)
+            }
         }
     }
 }
@@ -114,7 +184,7 @@ fn steady(
     viewers: usize,
     rate: u64,
     seconds: f64,
-) -> io::Result<Vec<Figure>> {
+) -> io::Result<(Vec<Figure>, Usage)> {
     session.connect(viewers)?;
     let (window, delivered, usage) = paced(session, rate, seconds)?;
     let mut figures = vec![
@@ -123,8 +193,7 @@ fn steady(
         latency(session, window, "p99, ms", 0.99),
     ];
     figures.extend(faults(session));
-    figures.extend(noise(usage));
-    Ok(figures)
+    Ok((figures, usage))
 }
 
 /// Warms up and measures an open loop: the window, the deliveries, the cost.
@@ -267,13 +336,14 @@ fn memory_kib(session: &Session) -> f64 {
     session.processes().iter().map(|&process| procfs::memory_kib(process)).sum()
 }
 
-fn latency(session: &Session, window: usize, name: &'static str, share: f64) -> Figure {
+/// The latency that this share of a window's deliveries did not exceed.
+pub fn latency(session: &Session, window: usize, name: &'static str, share: f64) -> Figure {
     let latencies = &session.readers.tally.windows[window].latencies;
     Figure::median(name, latencies.percentile_ms(share), 2)
 }
 
 /// What must be 0.
-fn faults(session: &Session) -> [Figure; 2] {
+pub fn faults(session: &Session) -> [Figure; 2] {
     let (tally, gone) = (&session.readers.tally, session.readers.gone as u64);
     [
         Figure::sum("lost deliveries", tally.lost as f64),
@@ -284,7 +354,8 @@ fn faults(session: &Session) -> [Figure; 2] {
     ]
 }
 
-fn noise(usage: Usage) -> [Figure; 2] {
+/// What else the machine did.
+pub fn noise(usage: Usage) -> [Figure; 2] {
     [
         Figure::noise("noise: CPU of others, cores", usage.others_cores),
         Figure::noise("noise: stolen, cores", usage.stolen_cores),

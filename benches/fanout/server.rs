@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use tempfile::TempDir;
 
 use super::cores::Cores;
 use super::poster::Poster;
+use super::wire::Speech;
 use super::{nchan, takpulse};
 
 /// Until a server must have started.
@@ -23,6 +25,10 @@ pub enum Kind {
     Raw,
     /// [`super::takpulse`].
     Takpulse,
+    /// The same, with its own certificate.
+    Tls,
+    /// The same, spoken to in HTTP/2: one stream on each connection, the worst case.
+    Http2,
     /// [`super::nchan`], where it is installed.
     Nchan,
 }
@@ -33,8 +39,30 @@ impl Kind {
         match self {
             Kind::Raw => "raw epoll",
             Kind::Takpulse => "takpulse",
+            Kind::Tls => "TLS 1.3",
+            Kind::Http2 => "TLS 1.3, HTTP/2",
             Kind::Nchan => "nchan",
         }
+    }
+}
+
+/// Where a server has its streams, and how they are asked for.
+#[derive(Clone)]
+pub struct Streams {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The path.
+    pub path: &'static str,
+    /// What lets a viewer in, where somebody asks.
+    pub token: Option<String>,
+    /// The protocol.
+    pub speech: Speech,
+}
+
+impl Streams {
+    /// Those that anybody may see, unencrypted.
+    fn open(address: SocketAddr, path: &'static str) -> Streams {
+        Streams { address, path, token: None, speech: Speech::Plain }
     }
 }
 
@@ -65,10 +93,8 @@ pub struct Server {
     child: Child,
     /// All its processes.
     pub processes: Vec<u32>,
-    /// Where it serves streams, and below which path.
-    pub address: SocketAddr,
-    /// The path of the stream.
-    pub path: &'static str,
+    /// Where and how it serves streams.
+    pub streams: Streams,
     /// The way to publish.
     pub publisher: Box<dyn Publisher>,
     /// What it reads and writes.
@@ -82,21 +108,21 @@ impl Server {
     /// # Errors
     /// It does not start.
     pub fn start(kind: Kind, snapshot: bool, cores: Cores) -> io::Result<Server> {
-        let directory = tempfile::tempdir()?;
+        let directory = directory()?;
         match kind {
             Kind::Raw => Server::raw(directory, cores),
-            Kind::Takpulse => {
-                let (child, address, publisher) =
-                    takpulse::start(directory.path(), snapshot, cores)?;
+            Kind::Takpulse | Kind::Tls | Kind::Http2 => {
+                let (child, streams, publisher) =
+                    takpulse::start(directory.path(), kind, snapshot, cores)?;
                 let (processes, publisher) = (vec![child.id()], Box::new(publisher));
-                let path = takpulse::STREAM;
-                Ok(Server { child, processes, address, path, publisher, _directory: directory })
+                Ok(Server { child, processes, streams, publisher, _directory: directory })
             }
             Kind::Nchan => {
                 let (child, processes, address) = nchan::start(directory.path(), cores)?;
-                let publisher = Box::new(Poster::connect(address, nchan::manner())?);
-                let path = nchan::STREAM;
-                Ok(Server { child, processes, address, path, publisher, _directory: directory })
+                let publisher = Poster::connect(address, nchan::manner(), &Speech::Plain)?;
+                let (streams, publisher) =
+                    (Streams::open(address, nchan::STREAM), Box::new(publisher));
+                Ok(Server { child, processes, streams, publisher, _directory: directory })
             }
         }
     }
@@ -109,9 +135,16 @@ impl Server {
         let mut child = cores.on_servers_core(|| command.stdin(Stdio::null()).spawn())?;
         let called = meet(&listener, &mut child);
         let (address, control) = called.inspect_err(|_| end(&mut child, &[]))?;
-        let (processes, path, publisher) = (vec![child.id()], "/", Box::new(control));
-        Ok(Server { child, processes, address, path, publisher, _directory: directory })
+        let (processes, streams) = (vec![child.id()], Streams::open(address, "/"));
+        let publisher = Box::new(control);
+        Ok(Server { child, processes, streams, publisher, _directory: directory })
     }
+}
+
+/// In memory, where there is a place: a log that waits for a busy disk would hold up the stream.
+fn directory() -> io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
 }
 
 /// Waits until the server has called and said its address.

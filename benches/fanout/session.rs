@@ -9,7 +9,7 @@ use super::cores::Cores;
 use super::decode::Stamp;
 use super::meter::Meter;
 use super::readers::{Readers, Role};
-use super::server::{Kind, Server};
+use super::server::{Kind, Server, Streams};
 
 /// The topic of what is published: an occurrence, of which nothing may be left out for a newer one.
 const TOPIC: &str = "note";
@@ -53,8 +53,13 @@ impl Session {
     /// It does not start.
     pub fn open(kind: Kind, snapshot: bool, cores: Cores) -> io::Result<Session> {
         let server = Server::start(kind, snapshot, cores)?;
-        let readers = Readers::new(server.address, server.path)?;
+        let readers = Readers::new(server.streams.clone())?;
         Ok(Session { server, readers, data_bytes: DATA_BYTES })
+    }
+
+    /// Where and how the server is spoken to.
+    pub fn streams(&self) -> &Streams {
+        &self.server.streams
     }
 
     /// The processes of the server.
@@ -132,7 +137,7 @@ impl Session {
         &mut self,
         pace: &mut Pace,
         until: u64,
-        done: impl Fn(&Readers) -> bool,
+        mut done: impl FnMut(&Readers) -> bool,
     ) -> io::Result<()> {
         while clock::now() < until && !done(&self.readers) {
             let mut due = Vec::new();

@@ -7,12 +7,15 @@ mod answers;
 mod decode;
 #[path = "../../benches/fanout/figures.rs"]
 mod figures;
+#[path = "../../benches/fanout/http2.rs"]
+mod http2;
 #[path = "../../benches/fanout/tally.rs"]
 mod tally;
 
 use answers::Answers;
 use decode::{Decoder, Stamp};
 use figures::{Histogram, median, range};
+use http2::Frames;
 use tally::Tally;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n";
@@ -75,6 +78,32 @@ fn answers_are_read_wherever_they_are_torn() {
     }
     let refuse = |_, _: &[u8]| Err("no".to_owned());
     assert_eq!(Answers::default().feed(refused.as_bytes(), refuse), Err("no".into()));
+}
+
+#[test]
+fn a_stream_in_http2_is_read_wherever_it_is_torn() {
+    let settings = b"\0\0\0\x04\0\0\0\0\0".as_slice();
+    let head = b"\0\0\x03\x01\x04\0\0\0\x01\x88ab".as_slice();
+    let (one, two) = (b"\0\0\x04\0\0\0\0\0\x01one\n", b"\0\0\x05\0\0\0\0\0\x01\ntwo\n");
+    let answer = [settings, head, one, two].concat();
+    for piece in 1..=answer.len() {
+        let (mut frames, mut text) = (Frames::default(), Vec::new());
+        for bytes in answer.chunks(piece) {
+            let take = |bytes: &[u8]| {
+                text.extend_from_slice(bytes);
+                Ok(())
+            };
+            frames.feed(bytes, take).expect("a stream");
+        }
+        let expected = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\none\n\ntwo\n";
+        assert_eq!(String::from_utf8_lossy(&text), expected, "{piece}");
+    }
+    let refused = b"\0\0\x03\x01\x04\0\0\0\x01\x8dab";
+    assert!(Frames::default().feed(refused, |_| Ok(())).is_err());
+    let request = http2::request("box:1", "/stream", "Bearer x");
+    let asked = b"\x82\x87\x04\x07/stream\x01\x05box:1";
+    assert!(request.starts_with(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+    assert!(request.windows(asked.len()).any(|bytes| bytes == asked));
 }
 
 #[test]
