@@ -127,6 +127,10 @@ impl App {
         let mut text = format!("takpulse {version} is running: {}\n", url(local(self.address())));
         if let Some(address) = seen_from_elsewhere(self.address()) {
             text += &format!("  from other machines: {}\n", url(address));
+            if self.tls.is_none() {
+                text +=
+                    "  (not encrypted: tls.mode = \"self-signed\" in config.toml changes that)\n";
+            }
         }
         if let Some(own) = self.tls.as_ref().map(|tls| tls.own()) {
             text += &format!("  its certificate's SHA-256 fingerprint: {}\n", own.fingerprint);
