@@ -14,7 +14,8 @@
 //! [`http`] serves.
 //!
 //! [`access`] keeps users, sessions and tokens: the gate in `http` asks it who is asking. [`tls`] keeps the
-//! certificates: its own, and whose are believed (`tls -> access, config, event`). `takpulse check`, `token`,
+//! certificates: its own, and whose are believed (`tls -> access, config, event, keystore`). [`keystore`]
+//! reads certificates and keys of every format, for `tls` and for the TAK collector. `takpulse check`, `token`,
 //! `hash-password`, `reset-password` and `publish` are other ways in (`main -> check -> app, collect`;
 //! `main -> passwords -> access`; `main -> post -> tls`); `cli` only reads the command line.
 //!
@@ -31,6 +32,7 @@ pub mod config;
 pub mod event;
 pub mod http;
 pub mod hub;
+pub mod keystore;
 pub mod passwords;
 pub mod post;
 pub mod shutdown;

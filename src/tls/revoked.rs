@@ -18,7 +18,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::PROVIDER;
 use super::fault::{TlsError, read};
-use super::files::{is_der, pem_words};
+use crate::keystore::{is_der, pem};
 
 /// "Issuing distribution point": says which part of its certificates a list speaks of, and is critical.
 const DISTRIBUTION_POINT: &str = "2.5.29.28";
@@ -60,7 +60,7 @@ pub(super) fn load(path: &Path) -> Result<Vec<List>, TlsError> {
     } else {
         let blocks: Result<Vec<_>, _> =
             CertificateRevocationListDer::pem_slice_iter(&bytes).collect();
-        blocks.map_err(|why| fault(pem_words(&why).into()))?
+        blocks.map_err(|why| fault(pem::words(&why).into()))?
     };
     let mut lists = Vec::new();
     for block in &blocks {
