@@ -144,5 +144,23 @@ fn describe_tak(report: &Value) -> String {
         let field = |name| check.get(name).and_then(Value::as_str).unwrap_or_default();
         let _ = write!(text, "\n{} {}: {ok} {}", field("name"), field("target"), field("message"));
     }
+    if let Some(clients) = report.get("clients") {
+        let count = |name| {
+            let known = clients.get(name).and_then(Value::as_u64);
+            known.map_or_else(|| "not known".to_owned(), |count| count.to_string())
+        };
+        let (connections, users) = (count("connections"), count("distinct"));
+        let _ = write!(text, "\nusers: {users}, connections: {connections}");
+    }
+    if let Some(first) = report.pointer("/certificates/0") {
+        let field = |name| text_of(first, name).unwrap_or_default();
+        let days = first.get("days_left").and_then(Value::as_i64).unwrap_or_default();
+        let _ = write!(
+            text,
+            "\nthe certificate that ends first: {} ({}), in {days} days",
+            field("/subject"),
+            field("/source")
+        );
+    }
     text
 }

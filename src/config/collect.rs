@@ -1,10 +1,12 @@
 //! The collectors' sections.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::{Faulted, Section};
-use super::values::{docker_host, duration, flag, path, port, server_name};
+use super::secret::Secret;
+use super::values::{docker_host, duration, flag, list, path, port, secret, server_name};
 
 /// When a collector runs.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,9 @@ pub struct TakConfig {
     pub enabled: bool,
     /// When it runs.
     pub schedule: Schedule,
+    /// A server that has just been started (or whose machine has) is not yet called down for this
+    /// long, unless it has served already.
+    pub startup_grace: Duration,
     /// Servers that must be there; empty: look for one on this box.
     pub servers: Vec<TakServerConfig>,
 }
@@ -64,10 +69,18 @@ pub struct TakServerConfig {
     pub http_port: Option<u16>,
     /// Marti API over TLS (8443).
     pub https_port: Option<u16>,
-    /// PEM file: presented as client certificate (leaf first, then its chain) on TLS ports.
+    /// PEM (leaf first, then its chain) or PKCS#12 file: presented as client certificate on TLS ports.
     pub client_certificate: Option<PathBuf>,
-    /// PEM file: the unencrypted key of that certificate.
+    /// PEM file: the unencrypted key of that certificate; `None`: it stands in the same file.
     pub client_key: Option<PathBuf>,
+    /// Of the PKCS#12 file; `None`: the one that TAK's scripts use.
+    pub client_password: Option<Secret>,
+    /// Certificate files, and folders of them, that are watched beside those that are found.
+    pub certificates: Vec<PathBuf>,
+    /// An administrator of OpenTAKServer, and the password: its users and figures are only told to one.
+    pub api_login: Option<(String, Secret)>,
+    /// Whether two connections of takpulse's own send each other a message in each round.
+    pub canary: bool,
 }
 
 impl Schedule {
@@ -106,8 +119,14 @@ impl TakConfig {
     pub(super) fn read(section: &mut Section<'_>) -> Result<TakConfig, Faulted> {
         let enabled = section.required("enabled", flag);
         let schedule = Schedule::read(section, 10);
+        let startup_grace = section.required("startup_grace", duration(0, 3600));
         let servers = section.tables("servers", TakServerConfig::read);
-        Ok(TakConfig { enabled: enabled?, schedule: schedule?, servers: servers? })
+        Ok(TakConfig {
+            enabled: enabled?,
+            schedule: schedule?,
+            startup_grace: startup_grace?,
+            servers: servers?,
+        })
     }
 }
 
@@ -121,7 +140,13 @@ impl TakServerConfig {
         let https_port = section.optional("https_port", port);
         let client_certificate = section.optional("client_certificate", path);
         let client_key = section.optional("client_key", path);
+        let client_password = section.optional("client_password", secret);
+        let certificates = section.optional("certificates", list(path, FILES));
+        let api_user = section.optional("api_user", server_name);
+        let api_password = section.optional("api_password", secret);
+        let canary = section.optional("canary", flag);
         let host = host?;
+        let api_login = login(section, api_user?, api_password?);
         let server = TakServerConfig {
             name: name?.unwrap_or_else(|| host.clone()),
             host,
@@ -131,34 +156,65 @@ impl TakServerConfig {
             https_port: https_port?,
             client_certificate: client_certificate?,
             client_key: client_key?,
+            client_password: client_password?,
+            certificates: certificates?.unwrap_or_default(),
+            api_login: api_login?,
+            canary: canary?.unwrap_or(false),
         };
         server.check(section)
     }
 
-    /// What two keys must agree on.
+    /// Whether takpulse has to find its ports by itself.
+    pub fn finds_ports(&self) -> bool {
+        [self.cot_port, self.cot_tls_port, self.http_port, self.https_port]
+            .iter()
+            .all(Option::is_none)
+    }
+
+    /// Whether its processes and files can be seen on this machine.
+    pub fn is_local(&self) -> bool {
+        self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    }
+
+    /// What several keys must agree on.
     fn check(self, section: &mut Section<'_>) -> Result<TakServerConfig, Faulted> {
-        let ports = [self.cot_port, self.cot_tls_port, self.http_port, self.https_port];
         let mut faults = Vec::new();
-        if ports.iter().all(Option::is_none) {
+        if self.finds_ports() && !self.is_local() {
             faults.push(section.fault(
                 "host",
-                "a server without a port cannot be checked",
+                "a server elsewhere without a port cannot be checked",
                 "add cot_port, cot_tls_port, http_port or https_port beside it",
             ));
         }
-        match (&self.client_certificate, &self.client_key) {
-            (Some(_), None) => faults.push(section.fault(
-                "client_certificate",
-                "a client certificate is of no use without its key",
-                "add client_key beside it",
-            )),
-            (None, Some(_)) => faults.push(section.fault(
+        if self.client_key.is_some() && self.client_certificate.is_none() {
+            faults.push(section.fault(
                 "client_key",
                 "a key is of no use without its certificate",
                 "add client_certificate beside it",
-            )),
-            _ => {}
+            ));
         }
         faults.pop().map_or(Ok(self), Err)
     }
 }
+
+/// A user and the password, both or none.
+fn login(
+    section: &mut Section<'_>,
+    user: Option<String>,
+    password: Option<Secret>,
+) -> Result<Option<(String, Secret)>, Faulted> {
+    match (user, password) {
+        (Some(user), Some(password)) => Ok(Some((user, password))),
+        (None, None) => Ok(None),
+        (Some(_), None) => {
+            let problem = "a user is of no use without a password";
+            Err(section.fault("api_user", problem, "add api_password beside it"))
+        }
+        (None, Some(_)) => {
+            let problem = "a password is of no use without its user";
+            Err(section.fault("api_password", problem, "add api_user beside it"))
+        }
+    }
+}
+
+const FILES: &str = "a list of files and folders, such as [\"/opt/tak/certs/files\"]";

@@ -31,5 +31,5 @@ impl fmt::Debug for Secret {
 /// Whether the setting of this key is one: by its name, so that a mistyped table is covered as well.
 pub(super) fn is_secret(key: &str) -> bool {
     let name = key.rsplit('.').next().unwrap_or(key);
-    matches!(name, "password" | "password_hash")
+    matches!(name, "password" | "password_hash" | "client_password" | "api_password")
 }

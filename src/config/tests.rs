@@ -98,6 +98,10 @@ color = \"red\"
 [[collect.tak.servers]]
 host = \"two.faults\"
 client_key = \"k.pem\"
+[[collect.tak.servers]]
+host = \"127.0.0.1\"
+api_user = \"administrator\"
+client_password = [\"my dear secret\"]
 [colect.tak]
 ";
     insta::assert_snapshot!(faults(text));

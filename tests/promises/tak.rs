@@ -6,55 +6,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::app::{App, Stream, signal};
+use crate::app::{App, signal};
 use crate::taky::{COT_PORT, Taky, run};
+use crate::watching::{TAK_ONLY, checks, configured, message, until, watch};
 use crate::world::in_own_world;
-
-/// Only the TAK collector, each second.
-const TAK_ONLY: &str = "
-[collect.system]
-enabled = false
-[collect.docker]
-enabled = false
-[collect.tak]
-interval = \"1s\"
-unwatched_interval = \"1s\"
-";
-
-/// Watches one configured server with these keys.
-fn configured(keys: &str) -> App {
-    App::start(&format!(
-        "{TAK_ONLY}\n[[collect.tak.servers]]\nname = \"edge\"\nhost = \"127.0.0.1\"\n{keys}"
-    ))
-}
-
-fn watch(app: &App) -> Stream {
-    app.stream("?topics=tak_status")
-}
-
-fn until(stream: &mut Stream, status: &str) -> Value {
-    stream.until(status, |json| json["status"] == status)
-}
-
-/// The checks as `name:ok`, in their order.
-fn checks(report: &Value) -> Vec<String> {
-    let checks = report["checks"].as_array().expect("checks");
-    checks
-        .iter()
-        .map(|check| {
-            let ok = match check.get("ok") {
-                None => "unknown",
-                Some(ok) if ok == true => "ok",
-                Some(_) => "failed",
-            };
-            format!("{}:{ok}", check["name"].as_str().expect("a name"))
-        })
-        .collect()
-}
-
-fn message(report: &Value) -> &str {
-    report["message"].as_str().expect("a message")
-}
 
 #[test]
 #[ignore = "needs taky, run tests/run"]
@@ -68,12 +23,15 @@ fn a_configured_plain_server_is_healthy_and_nothing_appears_on_the_map() {
             let app = configured(&format!("cot_port = {COT_PORT}\nhttp_port = 8080"));
             let mut stream = watch(&app);
             let report = until(&mut stream, "healthy");
-            assert_eq!(checks(&report), ["process:ok", "port:ok", "cot:ok", "port:ok", "api:ok"]);
+            assert_eq!(
+                checks(&report),
+                ["process:ok", "restarts:ok", "port:ok", "cot:ok", "port:ok", "api:ok"]
+            );
             assert_eq!(report["flavor"], "taky");
             assert_eq!(report["version"], "taky-0.10");
             assert_eq!((&report["installed"], &report["running"]), (&true.into(), &true.into()));
-            assert_eq!(report["checks"][2]["server"], "edge");
-            assert!(report["checks"][2]["latency_ms"].as_f64().is_some_and(|ms| ms > 0.0));
+            assert_eq!(report["checks"][3]["server"], "edge");
+            assert!(report["checks"][3]["latency_ms"].as_f64().is_some_and(|ms| ms > 0.0));
             assert_eq!(message(&report), "taky-0.10 is up and answers its clients.");
             for _ in 0..3 {
                 until(&mut stream, "healthy");
@@ -101,6 +59,7 @@ fn a_tls_server_is_asked_with_the_client_certificate_and_its_expiry_is_reported(
                 checks(&report),
                 [
                     "process:ok",
+                    "restarts:ok",
                     "port:ok",
                     "tls:ok",
                     "certificate:ok",
@@ -113,18 +72,31 @@ fn a_tls_server_is_asked_with_the_client_certificate_and_its_expiry_is_reported(
                 ]
             );
             let certificates = report["certificates"].as_array().expect("certificates");
-            let roles: Vec<_> =
-                certificates.iter().map(|c| c["role"].as_str().expect("a role")).collect();
-            // One pair for each of the two ports.
-            assert_eq!(roles, ["client", "server", "issuer", "server", "issuer"]);
-            for (reported, file) in [(0, &certificate), (1, &taky.path("ssl/server.crt"))] {
+            let of = |role: &str| {
+                let found: Vec<_> = certificates.iter().filter(|one| one["role"] == role).collect();
+                assert_eq!(found.len(), 1, "each is told of once: {report}");
+                found[0]
+            };
+            for (role, file) in [("client", &certificate), ("server", &taky.path("ssl/server.crt"))]
+            {
                 let mut openssl = Command::new("openssl");
                 let end = run(openssl.args(["x509", "-noout", "-enddate", "-in"]).arg(file));
                 let end = end.trim().strip_prefix("notAfter=").expect("an end");
                 let seconds = run(Command::new("date").args(["+%s", "-d", end]));
-                assert_eq!(certificates[reported]["not_after"].to_string(), seconds.trim());
+                assert_eq!(of(role)["not_after"].to_string(), seconds.trim());
             }
-            assert_eq!(certificates[1]["subject"], "localhost");
+            let served = of("server");
+            assert_eq!(
+                (&served["subject"], &served["issuer"]),
+                (&"localhost".into(), &"CA".into())
+            );
+            assert_eq!(served["source"], format!("127.0.0.1:{COT_PORT}"));
+            let also = served["also"].as_array().expect("places");
+            assert_eq!(also[0], "127.0.0.1:8443", "on the other port, and then in files: {served}");
+            let in_file = |one: &Value| one.as_str().is_some_and(|at| at.ends_with("server.crt"));
+            assert!(also.iter().any(in_file), "{served}");
+            let ends: Vec<_> = certificates.iter().map(|one| one["not_after"].as_i64()).collect();
+            assert!(ends.is_sorted(), "the one that ends first is on top: {ends:?}");
         },
     );
 }
@@ -138,7 +110,7 @@ fn a_server_that_demands_a_certificate_is_not_called_dead_without_one() {
         let report = until(&mut watch(&app), "healthy");
         assert_eq!(
             checks(&report),
-            ["process:ok", "port:ok", "tls:ok", "certificate:ok", "cot:unknown"]
+            ["process:ok", "restarts:ok", "port:ok", "tls:ok", "certificate:ok", "cot:unknown"]
         );
         assert!(message(&report).contains("set client_certificate"), "{}", message(&report));
     });
@@ -167,9 +139,12 @@ fn a_plain_server_is_found_without_configuration_on_any_port() {
         let _taky = Taky::plain();
         let app = App::start(TAK_ONLY);
         let report = until(&mut watch(&app), "healthy");
-        assert_eq!(checks(&report), ["process:ok", "port:ok", "cot:ok", "port:ok", "api:ok"]);
+        assert_eq!(
+            checks(&report),
+            ["process:ok", "restarts:ok", "port:ok", "cot:ok", "port:ok", "api:ok"]
+        );
         assert_eq!(report["checks"][0]["target"], "taky, taky_dps");
-        assert_eq!(report["checks"][1]["target"], format!("127.0.0.1:{COT_PORT}"));
+        assert_eq!(report["checks"][2]["target"], format!("127.0.0.1:{COT_PORT}"));
         assert_eq!((&report["flavor"], &report["version"]), (&"taky".into(), &"taky-0.10".into()));
     });
 }
@@ -185,6 +160,7 @@ fn a_tls_server_is_found_without_configuration_on_any_port() {
             checks(&report),
             [
                 "process:ok",
+                "restarts:ok",
                 "port:ok",
                 "tls:ok",
                 "certificate:ok",
@@ -217,7 +193,14 @@ fn a_server_that_stops_is_missed_and_one_that_returns_is_healthy() {
         assert!(message(&report).ends_with("so nobody can connect: start it."), "{report}");
         assert_eq!(
             checks(&report),
-            ["process:failed", "port:failed", "cot:unknown", "port:failed", "api:unknown"]
+            [
+                "process:failed",
+                "restarts:ok",
+                "port:failed",
+                "cot:unknown",
+                "port:failed",
+                "api:unknown"
+            ]
         );
         assert_eq!((&report["installed"], &report["flavor"]), (&true.into(), &"taky".into()));
         taky.start();
@@ -289,7 +272,7 @@ fn a_server_that_hangs_is_down_and_delays_nobody_else() {
         assert!(others >= 5, "only {others} other events while taky hung");
         assert_eq!(report["running"], true);
         assert!(message(&report).contains("is suspended and answers nobody"), "{report}");
-        let ping = &report["checks"][2];
+        let ping = &report["checks"][3];
         assert_eq!((&ping["name"], &ping["ok"]), (&"cot".into(), &false.into()));
         assert!(
             ping["message"]
@@ -319,7 +302,7 @@ fn an_expired_certificate_is_reported_in_words() {
             "{report}"
         );
         assert!(message(&report).ends_with("renew it and restart what uses it."), "{report}");
-        let served = &report["certificates"][1];
+        let served = &report["certificates"][0];
         assert_eq!(served["not_after"], 1_577_923_200, "{served}");
         assert!(served["days_left"].as_i64().is_some_and(|days| days < -1000), "{served}");
     });

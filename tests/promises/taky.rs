@@ -129,6 +129,10 @@ impl Taky {
             .args(["-cert", &at("ssl/ca.crt"), "-keyfile", &at("ssl/ca.key")])
             .args(["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"])
             .args(["-out", &at("ssl/server.crt")]));
+        // The same for clients, who get it with their own.
+        run(openssl()
+            .args(["pkcs12", "-export", "-passout", "pass:atakatak", "-inkey", &key])
+            .args(["-in", &at("ssl/server.crt"), "-out", &at("ssl/server.p12")]));
     }
 
     fn site(&self) -> PathBuf {

@@ -39,6 +39,7 @@ impl Machine<'_> {
     fn processes(&self, subject: &Subject) -> Word {
         let has = |component| self.processes.iter().any(|p| p.component == component);
         let restart = &subject.restart;
+        let has_handler = has(Component::OtsEudHandler) || has(Component::OtsEudHandlerSsl);
         if self.processes.is_empty() {
             return self.nobody();
         }
@@ -51,6 +52,12 @@ impl Machine<'_> {
                 self.name(subject)
             );
             return (Some(false), Weight::Trouble, message);
+        }
+        if has_handler && !has(Component::OtsCotParser) {
+            let message = format!(
+                "cot_parser does not run, so no message reaches anybody, although clients can connect: {restart}."
+            );
+            return (Some(false), Weight::Blackout, message);
         }
         if has(Component::TakMessaging) && !has(Component::TakApi) {
             let message = format!("Messaging runs, but the API does not: {restart}.");
@@ -101,7 +108,14 @@ impl Machine<'_> {
 
 fn suspended(process: &TakProcess, restart: &str) -> Word {
     let (name, pid) = (process.component.name(), process.pid);
-    let weight = if process.component.serves_cot() { Weight::Outage } else { Weight::Trouble };
+    let weight = match process.component {
+        // What every message goes through.
+        Component::OtsCotParser | Component::TakyCot | Component::TakMessaging | Component::Fts => {
+            Weight::Blackout
+        }
+        component if component.serves_cot() => Weight::Outage,
+        _ => Weight::Trouble,
+    };
     let message = format!(
         "{name} (process {pid}) is suspended and answers nobody: resume it with `kill -CONT {pid}`, or {restart}."
     );
@@ -111,16 +125,9 @@ fn suspended(process: &TakProcess, restart: &str) -> Word {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::tak::presence::Placement;
 
     fn process(component: Component) -> TakProcess {
-        TakProcess {
-            pid: 7,
-            component,
-            suspended: false,
-            placement: Placement::default(),
-            listeners: None,
-        }
+        TakProcess::new(7, component)
     }
 
     /// The checks as `name target ok`, and the first one's message.
@@ -144,14 +151,16 @@ mod tests {
 
     #[test]
     fn processes_and_units_are_judged() {
-        use Component::{TakApi, TakMessaging, TakyCot, TakyDps};
+        use Component::{
+            OtsCotParser, OtsEudHandler, OtsServer, TakApi, TakMessaging, TakyCot, TakyDps,
+        };
         let mut in_unit = process(TakyCot);
         in_unit.placement.unit = Some("taky-cot.service".into());
         in_unit.placement.container = Some("3f2a9c1b7d5e".into());
         let mut stopped = process(TakyCot);
         stopped.suspended = true;
         type Case<'a> = (Vec<TakProcess>, &'a [&'a str], bool, Vec<&'a str>, &'a str);
-        let cases: [Case<'_>; 9] = [
+        let cases: [Case<'_>; 11] = [
             (
                 vec![],
                 &[],
@@ -203,6 +212,20 @@ mod tests {
                 "the part that TAK clients connect to does not",
             ),
             (
+                vec![process(OtsServer), process(OtsEudHandler)],
+                &[],
+                true,
+                vec!["Process opentakserver, eud_handler Some(false)"],
+                "cot_parser does not run, so no message reaches anybody",
+            ),
+            (
+                vec![process(OtsEudHandler), process(OtsCotParser)],
+                &[],
+                true,
+                vec!["Process eud_handler, cot_parser Some(true)"],
+                "Running",
+            ),
+            (
                 vec![process(TakMessaging)],
                 &[],
                 true,
@@ -214,6 +237,16 @@ mod tests {
             let (found, message) = shown(&processes, units, accepts);
             assert_eq!(found, checks);
             assert!(message.contains(says), "{message}");
+        }
+        for (component, weight) in [
+            (TakyCot, Weight::Blackout),
+            (OtsCotParser, Weight::Blackout),
+            // The other one may serve its clients.
+            (OtsEudHandler, Weight::Outage),
+            (TakyDps, Weight::Trouble),
+        ] {
+            let stopped = TakProcess { suspended: true, ..process(component) };
+            assert_eq!(suspended(&stopped, "restart it").1, weight, "{component:?}");
         }
         let both = [process(TakMessaging), process(TakApi)];
         assert_eq!(shown(&both, &[], true).0, ["Process messaging, api Some(true)"]);

@@ -1,40 +1,57 @@
-//! The TAK server: is it there, do its ports answer as clients need them to, and how long do its
-//! certificates last.
+//! The TAK server: is it there, does it really serve, who is on, and how long do its certificates last.
 //!
 //! What a server says of its own health is not the truth (it says "healthy" while nothing is routed),
 //! so each layer is asked as a client would ask it: processes, ports, TLS, a CoT ping, the Marti
-//! API. Nothing that is sent leaves a trace on anyone's map.
+//! API, and what is behind it: database, broker, logs. Nothing that is sent leaves a trace on anyone's
+//! map.
 //!
-//! A round: [`presence`] looks at the machine, [`targets`] and [`memory`] say which ports to ask,
-//! [`checks`] asks them side by side, [`judge`] puts the answers into words and [`verdict`] into a
-//! status. Without configuration it finds a server on this machine by itself.
+//! A round: [`survey`] looks at the machine and at files ([`presence`], [`settings`], [`files`],
+//! [`logs`]), where it may block; [`server`] says with [`targets`] and [`memory`] what to ask; an
+//! [`inquiry`] asks it all side by side ([`checks`], [`services`], [`canary`], [`management`]); a
+//! [`conclusion`] has [`judge`] put the answers into words and [`users`] put together who is on; and
+//! [`verdict`] makes a status of it that settles over the rounds. Without configuration it finds a
+//! server on this machine by itself.
 
-use std::sync::Arc;
-
-use tokio::task::JoinSet;
+use futures_util::future::join_all;
 
 use super::blocking::Blocking;
 use super::{CollectError, Collector};
 use crate::config::{HostConfig, TakConfig};
 use crate::event::{Topic, unix_now};
 
+mod canary;
 mod certificate;
 mod checks;
+mod clock;
+mod conclusion;
+mod files;
+mod inquiry;
 mod judge;
+mod logs;
 mod machine;
+mod management;
 mod memory;
 mod presence;
 mod report;
+mod restarts;
 mod round;
 mod server;
+mod services;
+mod settings;
+mod survey;
 mod targets;
+mod users;
 mod verdict;
 
-pub use report::{Certificate, CertificateRole, Check, CheckName, Flavor, Status, TakStatus};
+pub use report::{
+    Certificate, CertificateRole, Check, CheckName, Clients, Database, Federation, Flavor, Input,
+    Inside, MAX_USERS, Queue, ServerStatus, Status, TakStatus, User, UserSource,
+};
 
-use checks::Facts;
-use presence::Presence;
-use server::{Plan, Server};
+use certificate::ends_first;
+use inquiry::Inquiry;
+use server::Server;
+use survey::Survey;
 
 /// Tells takpulse's own certificate in force: in DER, and the file that it is from.
 pub type OwnCertificate = Box<dyn Fn() -> (Vec<u8>, String) + Send + Sync>;
@@ -45,24 +62,25 @@ pub struct TakCollector {
     servers: Vec<Server>,
     /// takpulse's own certificate, watched like any other.
     own: Option<OwnCertificate>,
-    /// What the last look at the machine showed.
-    seen: Arc<Presence>,
-    looking: Blocking<(Presence, Vec<Identity>)>,
+    /// What the last look showed.
+    survey: Survey,
+    looking: Blocking<Survey>,
 }
 
 impl TakCollector {
     /// Watches `config.servers`; with none, looks for a server on this machine in each round.
     pub fn new(config: &TakConfig, host: &HostConfig) -> TakCollector {
-        let mut servers: Vec<_> =
-            config.servers.iter().cloned().map(Some).map(Server::new).collect();
+        let grace = config.startup_grace;
+        let watch = |config| Server::new(config, grace);
+        let mut servers: Vec<_> = config.servers.iter().cloned().map(Some).map(watch).collect();
         if servers.is_empty() {
-            servers.push(Server::new(None));
+            servers.push(watch(None));
         }
         TakCollector {
             host: host.clone(),
             servers,
             own: None,
-            seen: Arc::default(),
+            survey: Survey::default(),
             looking: Blocking::default(),
         }
     }
@@ -80,20 +98,18 @@ impl TakCollector {
             role: CertificateRole::Takpulse,
             days_left: certificate::days_left(facts.not_after, now as i64),
             subject: facts.subject,
+            issuer: facts.issuer,
             not_after: facts.not_after,
             source,
+            also: Vec::new(),
         })
     }
 
-    /// Looks at the machine and reads the client certificates, where it may block.
-    async fn look(&mut self) -> Result<(Presence, Vec<Identity>), CollectError> {
-        let (host, last) = (self.host.clone(), self.seen.clone());
+    /// Looks at the machine and at files, where it may block.
+    async fn look(&mut self) -> Result<Survey, CollectError> {
+        let (host, last) = (self.host.clone(), self.survey.clone());
         let configs: Vec<_> = self.servers.iter().map(|server| server.config().cloned()).collect();
-        let look = move || {
-            let identities =
-                configs.iter().map(|config| Server::identity(config.as_ref()?)).collect();
-            (Presence::read(&host, &last), identities)
-        };
+        let look = move || Survey::make(&host, &configs, &last, unix_now());
         self.looking.read(look).await.map_err(|why| {
             CollectError(format!(
                 "looking for TAK processes in {} failed: {why}",
@@ -103,9 +119,6 @@ impl TakCollector {
     }
 }
 
-/// What a configured client certificate amounts to, if there is one.
-type Identity = Option<Result<Arc<checks::tls::Identity>, checks::tls::IdentityError>>;
-
 impl Collector for TakCollector {
     type Report = TakStatus;
     const TOPIC: Topic = Topic::TakStatus;
@@ -114,26 +127,20 @@ impl Collector for TakCollector {
         "look at `dmesg` for a disk or a network mount that hangs, and a process with it";
 
     async fn collect(&mut self) -> Result<TakStatus, CollectError> {
-        let (presence, identities) = self.look().await?;
-        let presence = Arc::new(presence);
-        self.seen = presence.clone();
-        let plans: Vec<Plan> = self
-            .servers
-            .iter_mut()
-            .zip(identities)
-            .map(|(server, identity)| server.plan(&presence, identity))
-            .collect();
-        let answers = ask_all(&plans).await;
+        self.survey = self.look().await?;
+        let sights = &self.survey.servers;
+        let inquiries: Vec<_> =
+            self.servers.iter_mut().zip(sights).map(|(server, sight)| server.plan(sight)).collect();
+        let answers = join_all(inquiries.iter().map(Inquiry::ask)).await;
         let now = unix_now();
-        let reports = self
-            .servers
-            .iter_mut()
-            .zip(plans)
-            .zip(answers)
-            .map(|((server, plan), answers)| server.conclude(plan, answers, &presence, now))
-            .collect();
-        let mut status = TakStatus::together(reports);
+        let reports =
+            self.servers.iter_mut().zip(sights).zip(answers).map(|((server, sight), answers)| {
+                let report = server.conclude(sight, &self.survey.presence, answers, now);
+                (server.name(), report)
+            });
+        let mut status = TakStatus::together(reports.collect());
         status.certificates.extend(self.own_certificate(now));
+        ends_first(&mut status.certificates);
         Ok(status)
     }
 
@@ -145,31 +152,6 @@ impl Collector for TakCollector {
         let unwell = matches!(report.status, Some(Status::Degraded | Status::Down));
         unwell.then(|| report.message.clone())
     }
-}
-
-/// Asks every port of every plan side by side; the answers are in the plans' order.
-async fn ask_all(plans: &[Plan]) -> Vec<Vec<Facts>> {
-    let mut asking = JoinSet::new();
-    for (server, plan) in plans.iter().enumerate() {
-        for (port, target) in plan.targets.iter().cloned().enumerate() {
-            let identity = plan.identity.as_ref().and_then(|identity| identity.clone().ok());
-            asking.spawn(async move { (server, port, checks::examine(target, identity).await) });
-        }
-    }
-    let mut answers: Vec<Vec<(usize, Facts)>> = plans.iter().map(|_| Vec::new()).collect();
-    while let Some(done) = asking.join_next().await {
-        // A check that panicked has been reported by the panic hook; the others still count.
-        if let Ok((server, port, facts)) = done {
-            answers[server].push((port, facts));
-        }
-    }
-    answers
-        .into_iter()
-        .map(|mut answers| {
-            answers.sort_by_key(|(port, _)| *port);
-            answers.into_iter().map(|(_, facts)| facts).collect()
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -190,6 +172,7 @@ mod tests {
         TakConfig {
             enabled: true,
             schedule: Schedule { interval: second, unwatched_interval: second, timeout: second },
+            startup_grace: Duration::ZERO,
             servers: Vec::new(),
         }
     }

@@ -1,51 +1,53 @@
-//! One server's round: what to ask, and what its answers make of it.
+//! One server over time: what to ask in a round, and what the answers make of it.
 //!
 //! Architecture invariant: between [`Server::plan`] and [`Server::conclude`] nothing is changed, so
 //! a round that is dropped half-way does no harm.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use super::checks::Facts;
-use super::checks::api::{Answer, flavor_of};
-use super::checks::tls::{Identity, IdentityError};
-use super::judge::{Finding, Judgement, Subject, Weight, expiry};
+use super::checks::told;
+use super::conclusion::Conclusion;
+use super::inquiry::{Answers, Inquiry};
+use super::management::{self, Pace};
 use super::memory::Memory;
-use super::presence::{Presence, TakProcess};
-use super::report::{Certificate, CertificateRole, CheckName, Flavor, TakStatus};
-use super::round::Round;
-use super::targets::{self, Target};
+use super::presence::{Peer, Presence};
+use super::report::{Flavor, TakStatus};
+use super::restarts::{Restarts, Running};
+use super::round::Starting;
+use super::services::Broker;
+use super::survey::Sight;
+use super::targets::{Role, Target};
 use crate::config::TakServerConfig;
 
 /// A server that is watched.
 pub struct Server {
     /// Absent: whatever is found on this machine.
     config: Option<TakServerConfig>,
+    startup_grace: Duration,
     memory: Memory,
-}
-
-/// What a round is to ask.
-pub struct Plan {
-    /// The ports.
-    pub targets: Vec<Target>,
-    /// The machine's processes that serve this server.
-    processes: Vec<TakProcess>,
-    /// What to present to its ports.
-    pub identity: Option<Result<Arc<Identity>, IdentityError>>,
+    /// What each API port told, by its address.
+    apis: BTreeMap<String, told::Memory>,
+    broker: Broker,
+    restarts: Restarts,
+    pace: Pace,
+    /// What taky told of itself, and who was connected then.
+    managed: Option<(management::Told, Option<Vec<Peer>>)>,
 }
 
 impl Server {
     /// The server of a configuration, or with none the one that is found on this machine.
-    pub fn new(config: Option<TakServerConfig>) -> Server {
-        Server { config, memory: Memory::default() }
-    }
-
-    /// Reads the configured client certificate; each round anew, because certificates are renewed.
-    /// Blocks. A certificate without a key of its own has it in the same file.
-    pub fn identity(config: &TakServerConfig) -> Option<Result<Arc<Identity>, IdentityError>> {
-        let certificate = config.client_certificate.as_ref()?;
-        let key = config.client_key.as_ref().unwrap_or(certificate);
-        Some(Identity::load(certificate, key).map(Arc::new))
+    pub fn new(config: Option<TakServerConfig>, startup_grace: Duration) -> Server {
+        Server {
+            config,
+            startup_grace,
+            memory: Memory::default(),
+            apis: BTreeMap::new(),
+            broker: Broker::default(),
+            restarts: Restarts::default(),
+            pace: Pace::default(),
+            managed: None,
+        }
     }
 
     /// The configuration, if it has one.
@@ -53,115 +55,157 @@ impl Server {
         self.config.as_ref()
     }
 
-    /// Whether its processes can be seen on this machine.
-    fn is_local(&self) -> bool {
-        self.config.as_ref().is_none_or(|config| targets::is_local(&config.host))
+    /// What it is called among several.
+    pub fn name(&self) -> String {
+        self.config.as_ref().map_or_else(|| "this machine".into(), |config| config.name.clone())
     }
 
     /// Says what to ask now.
-    pub fn plan(
-        &mut self,
-        presence: &Presence,
-        identity: Option<Result<Arc<Identity>, IdentityError>>,
-    ) -> Plan {
-        let (found, processes) = match &self.config {
-            None => (targets::discovered(&presence.processes), presence.processes.clone()),
-            Some(config) => {
-                let found = targets::configured(config);
-                let local = if self.is_local() { presence.processes.as_slice() } else { &[] };
-                let processes = targets::serving(&found, local);
-                (found, processes)
-            }
-        };
-        let targets = self.memory.plan(found, &processes, Instant::now());
-        Plan { targets, processes, identity }
+    pub fn plan(&mut self, sight: &Sight) -> Inquiry {
+        let now = Instant::now();
+        let targets = self.memory.plan(sight.targets.clone(), &sight.processes, now);
+        let flavor = sight.processes.first().map(|process| process.component.flavor());
+        let flavor = flavor.or(self.memory.flavor);
+        let identity = sight.identity.as_ref().and_then(|identity| identity.clone().ok());
+        let canary = self.config.as_ref().is_some_and(|config| config.canary);
+        let canary = canary && super::canary::pointless(flavor).is_none();
+        Inquiry {
+            canary: carrier(&targets, identity.is_some()).filter(|_| canary),
+            targets,
+            identity,
+            login: self.config.as_ref().and_then(|config| config.api_login.clone()),
+            authorities: sight.vouching(),
+            flavor,
+            apis: self.apis.clone(),
+            database: sight.database.clone(),
+            broker: sight
+                .broker
+                .clone()
+                .map(|(host, port)| (host, port, self.broker.question(now))),
+            management: self.is_managed(sight, now).then(|| management_socket(sight)).flatten(),
+        }
+    }
+
+    /// Whether taky is to be asked in this round. One that is suspended answers nobody.
+    fn is_managed(&self, sight: &Sight, now: Instant) -> bool {
+        let suspended = sight.processes.iter().any(|process| process.suspended);
+        let before = self.managed.as_ref().and_then(|(_, peers)| peers.as_ref());
+        let changed = before.is_none() || before != sight.peers.as_ref();
+        !suspended && self.pace.is_due(changed, now)
     }
 
     /// Makes a report of the answers. `now` is in Unix seconds.
     pub fn conclude(
         &mut self,
-        plan: Plan,
-        answers: Vec<Facts>,
+        sight: &Sight,
         presence: &Presence,
+        mut answers: Answers,
         now: f64,
     ) -> TakStatus {
-        let answers = self.memory.learn(answers, Instant::now());
-        let accepts = answers.iter().any(|facts| facts.port.result.is_ok());
-        let running = accepts || !plan.processes.is_empty();
-        let version = answers.iter().find_map(version_of);
-        let flavor = self.flavor(&plan, version.as_deref(), presence);
+        let own = answers.own();
+        let ports = std::mem::take(&mut answers.ports);
+        answers.ports = self.memory.learn(ports, Instant::now());
+        self.remember(sight, &answers, now);
+        let accepts = answers.ports.iter().any(|facts| facts.port.result.is_ok());
+        let running = accepts || !sight.processes.is_empty();
+        let flavor = self.flavor(sight, presence, &answers);
         if running {
-            self.memory.saw_running(flavor, &plan.processes, now);
+            self.memory.saw_running(flavor, &sight.processes, now);
         }
-        let local = self.is_local();
-        let subject = Subject {
-            server: self.config.as_ref().map(|config| config.name.clone()),
+        let conclusion = Conclusion {
+            config: self.config.as_ref(),
+            memory: &self.memory,
+            restarts: &self.restarts,
+            broker: self.broker.name(),
+            managed: self.managed.as_ref().map(|(told, _)| told),
+            starting: self.starting(sight, presence, now),
+            sight,
+            presence,
+            answers: &answers,
+            own: &own,
             flavor,
-            restart: self.memory.remedy("restart", presence, local),
-            may_lack_ports: self.config.is_none() && accepts,
-            now: now as i64,
-        };
-        let round = Round {
-            subject,
-            configured: self.config.is_some(),
-            local,
-            installed: self.is_installed(running, presence),
             running,
             accepts,
-            last_running: self.memory.last_running,
-            start: self.memory.remedy("start", presence, local),
-            version,
+            now,
         };
-        let (client, mut certificates) = self.client(&round.subject, &plan);
-        let mut findings = round.machine(&plan.processes, presence);
-        findings.extend(round.unfound(&plan.processes, &answers));
-        let judged: Vec<Judgement> =
-            answers.iter().map(|facts| round.subject.judge(facts)).collect();
-        let cot = judged.iter().filter_map(|judgement| judgement.cot).collect();
-        for judgement in judged {
-            findings.extend(judgement.findings);
-            certificates.extend(judgement.certificates);
+        let (report, settled, serves) = conclusion.report();
+        self.memory.settled = Some(settled);
+        if serves {
+            (self.memory.served, self.memory.waiting_since) = (Some(now), None);
+        } else if self.memory.waiting_since.is_none() {
+            let serving = sight.processes.iter().filter(|one| one.component.serves_cot());
+            self.memory.waiting_since = serving.filter_map(|one| one.started).reduce(f64::max);
         }
-        findings.extend(client);
-        round.report(cot, findings, certificates)
+        report
     }
 
-    fn flavor(&self, plan: &Plan, version: Option<&str>, presence: &Presence) -> Option<Flavor> {
-        let running = plan.processes.first().map(|process| process.component.flavor());
+    /// Takes over what a finished round has brought.
+    fn remember(&mut self, sight: &Sight, answers: &Answers, now: f64) {
+        let instant = Instant::now();
+        let told = answers.ports.iter().filter_map(|facts| {
+            Some((facts.target.address(), facts.told.as_ref()?.memory.clone()))
+        });
+        self.apis.extend(told);
+        if let Some(broker) = &answers.broker {
+            self.broker.learn(broker, instant);
+        }
+        let canary = answers.canary.as_ref();
+        self.memory.canary_arrived |= canary.is_some_and(|canary| canary.outcome.result.is_ok());
+        if let Some(told) = &answers.management {
+            self.pace.took(&told.listing, instant);
+            self.managed = Some((told.clone(), sight.peers.clone()));
+        }
+        if sight.processes.is_empty() || management_socket(sight).is_none() {
+            (self.managed, self.pace) = (None, Pace::default());
+        }
+        let running: Vec<_> = sight
+            .processes
+            .iter()
+            .filter_map(|process| {
+                let (name, pid) = (process.component.name(), process.pid);
+                Some(Running { component: name, pid, started: process.started? })
+            })
+            .collect();
+        self.restarts.take(&running, now);
+    }
+
+    fn flavor(&self, sight: &Sight, presence: &Presence, answers: &Answers) -> Option<Flavor> {
+        let running = sight.processes.first().map(|process| process.component.flavor());
+        let version = answers.version();
+        let named = version.as_deref().and_then(super::checks::api::flavor_of);
         let installed = presence.installed_flavor().filter(|_| self.config.is_none());
-        running.or(version.and_then(flavor_of)).or(self.memory.flavor).or(installed)
+        running.or(named).or(self.memory.flavor).or(installed)
     }
 
-    fn is_installed(&self, running: bool, presence: &Presence) -> bool {
-        running
-            || self.config.is_some()
-            || self.memory.last_running.is_some()
-            || presence.installed_flavor().is_some()
-    }
-
-    /// The client certificate: whether it can be used, and for how long.
-    fn client(&self, subject: &Subject, plan: &Plan) -> (Option<Finding>, Vec<Certificate>) {
-        let path = self.config.as_ref().and_then(|config| config.client_certificate.as_ref());
-        let (Some(path), Some(identity)) = (path, &plan.identity) else {
-            return (None, Vec::new());
-        };
-        let source = path.display().to_string();
-        let found = |word| Some(subject.finding(CheckName::ClientCertificate, &source, None, word));
-        match identity {
-            Err(why) => (found((Some(false), Weight::Trouble, format!("{why}."))), Vec::new()),
-            Ok(identity) => {
-                let der = identity.certificate();
-                let certificate = subject.certificate(CertificateRole::Client, der, &source);
-                let certificates: Vec<_> = certificate.into_iter().collect();
-                (expiry(&certificates).and_then(found), certificates)
-            }
+    /// Whether it, or its machine, was started a moment ago and has not served since.
+    fn starting(&self, sight: &Sight, presence: &Presence, now: f64) -> Option<Starting> {
+        if self.config.as_ref().is_some_and(|config| !config.is_local()) {
+            return None;
         }
+        let serving = sight.processes.iter().filter(|process| process.component.serves_cot());
+        let started = serving.filter_map(|process| process.started).reduce(f64::max);
+        let is_new = sight.processes.is_empty() && self.memory.last_running.is_none();
+        let since = match started {
+            Some(started) => self.memory.waiting_since.unwrap_or(started),
+            None if is_new => now - presence.uptime?.as_secs_f64(),
+            None => return None,
+        };
+        let served = self.memory.served.is_some_and(|served| served >= since);
+        let young = now - since < self.startup_grace.as_secs_f64();
+        (young && !served).then_some(Starting { since, grace: self.startup_grace })
     }
 }
 
-fn version_of(facts: &Facts) -> Option<String> {
-    match &facts.api.as_ref()?.result {
-        Ok(Answer::Version(version) | Answer::Text(version)) => Some(version.clone()),
-        _ => None,
-    }
+/// Through which port a message is to be sent: one whose protocol is known, and that takes takpulse in.
+fn carrier(targets: &[Target], has_certificate: bool) -> Option<Target> {
+    let fits = |target: &&Target| match target.role {
+        Role::CotTls => target.expected && has_certificate,
+        Role::CotTcp => target.expected && target.answered,
+        _ => false,
+    };
+    targets.iter().find(fits).cloned()
+}
+
+fn management_socket(sight: &Sight) -> Option<std::path::PathBuf> {
+    sight.settings()?.management_socket.clone()
 }

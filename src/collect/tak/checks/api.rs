@@ -1,19 +1,22 @@
 //! The Marti API's version: the one question that every TAK server answers to every client.
 
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 
-use super::Trouble;
-use super::http::{self, Response};
+use super::http::{Request, Response};
+use super::line::Line;
+use super::{SECOND_LOOK_LIMIT, Timed};
 use crate::collect::tak::certificate::printable;
 use crate::collect::tak::report::Flavor;
-use crate::collect::tak::targets::Target;
 
 /// What is asked.
 pub const VERSION_PATH: &str = "/Marti/api/version";
 
 /// What is asked next where that is not found: OpenTAKServer has only this.
 pub const CONFIG_PATH: &str = "/Marti/api/version/config";
+
+/// What OpenTAKServer would say if it said its name.
+const OPEN_TAK_SERVER: &str = "OpenTAKServer";
 
 /// The longest version that is passed on, in characters.
 const MAX_VERSION_CHARS: usize = 100;
@@ -35,16 +38,31 @@ pub enum Answer {
     Foreign(u16),
 }
 
-/// Asks for the version.
-///
-/// # Errors
-/// The connection ends early, or what comes is not HTTP. The caller limits the time.
-pub async fn ask<S>(socket: S, target: &Target, path: &str) -> Result<Answer, Trouble>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let response = http::get(socket, &target.address(), path).await?;
-    Ok(understand(&response))
+/// Asks for the version; where its path is not found, for the configuration.
+pub async fn ask(line: &mut Line) -> Timed<Answer> {
+    let version = understood(line.ask(&Request::get(VERSION_PATH)).await);
+    if version.result != Ok(Answer::NoSuchPath) {
+        return version;
+    }
+    let config = Request::get(CONFIG_PATH);
+    match timeout(SECOND_LOOK_LIMIT, line.ask(&config)).await.map(understood) {
+        Ok(Timed { result: Ok(Answer::Version(version)), took }) => {
+            // The only one that has no version by itself, and does not say its name either.
+            let own = flavor_of(&version).is_some() || !starts_with_a_digit(&version);
+            let version = if own { version } else { format!("{OPEN_TAK_SERVER}-{version}") };
+            Timed { result: Ok(Answer::Version(version)), took }
+        }
+        Ok(config) if config.result.is_ok() => config,
+        _ => version,
+    }
+}
+
+fn understood(asked: Timed<Response>) -> Timed<Answer> {
+    Timed { result: asked.result.map(|response| understand(&response)), took: asked.took }
+}
+
+fn starts_with_a_digit(version: &str) -> bool {
+    version.bytes().next().is_some_and(|first| first.is_ascii_digit())
 }
 
 /// Tells what a response means.
@@ -84,7 +102,7 @@ pub fn flavor_of(version: &str) -> Option<Flavor> {
     match version {
         _ if version.starts_with("taky-") => Some(Flavor::Taky),
         _ if version.starts_with("FreeTAKServer") => Some(Flavor::FreeTakServer),
-        _ if version.starts_with("OpenTAKServer") => Some(Flavor::OpenTakServer),
+        _ if version.starts_with(OPEN_TAK_SERVER) => Some(Flavor::OpenTakServer),
         _ if version.starts_with("TAK Server") || is_release(version) => Some(Flavor::TakServer),
         _ => None,
     }
@@ -140,7 +158,9 @@ mod tests {
         ];
         for (status, body, want) in cases {
             let body = body.to_vec();
-            assert_eq!(understand(&Response { status, body }), want, "{status}");
+            let response =
+                Response { status, body, whole: true, packed: false, cookies: Vec::new() };
+            assert_eq!(understand(&response), want, "{status}");
         }
     }
 

@@ -30,11 +30,21 @@ static UID: LazyLock<String> = LazyLock::new(|| format!("takpulse-{:08x}-ping", 
 
 /// The ping event, valid for 20 s.
 pub fn encode_ping(uid: &str, now: SystemTime) -> String {
+    encode(uid, "t-x-c-t", now, Duration::from_secs(20), "<detail/>")
+}
+
+/// The ping of this run.
+pub fn own_ping() -> String {
+    encode_ping(&UID, SystemTime::now())
+}
+
+/// An event at no place. `detail` is XML.
+pub fn encode(uid: &str, kind: &str, now: SystemTime, valid: Duration, detail: &str) -> String {
     let time = humantime::format_rfc3339_millis(now);
-    let stale = humantime::format_rfc3339_millis(now + Duration::from_secs(20));
+    let stale = humantime::format_rfc3339_millis(now + valid);
     format!(
-        "<event version=\"2.0\" uid=\"{uid}\" type=\"t-x-c-t\" how=\"m-g\" time=\"{time}\" start=\"{time}\" \
-         stale=\"{stale}\"><point lat=\"0\" lon=\"0\" hae=\"0\" ce=\"9999999.0\" le=\"9999999.0\"/><detail/></event>"
+        "<event version=\"2.0\" uid=\"{uid}\" type=\"{kind}\" how=\"m-g\" time=\"{time}\" start=\"{time}\" \
+         stale=\"{stale}\"><point lat=\"0\" lon=\"0\" hae=\"0\" ce=\"9999999.0\" le=\"9999999.0\"/>{detail}</event>"
     )
 }
 
@@ -48,8 +58,7 @@ where
 {
     let mut scanner = Scanner::default();
     let answer = timeout(limit, async {
-        let ping = encode_ping(&UID, SystemTime::now());
-        socket.write_all(ping.as_bytes()).await?;
+        socket.write_all(own_ping().as_bytes()).await?;
         socket.flush().await?;
         read_reply(&mut socket, &mut scanner).await
     });
@@ -73,7 +82,7 @@ where
             Err(why) => return scanner.ended(why.into()),
             Ok(length) => length,
         };
-        if scanner.take(&chunk[..length])? {
+        if scanner.take(&chunk[..length], is_pong)? {
             return Ok(Reply::Pong);
         }
     }
@@ -81,14 +90,18 @@ where
 
 /// Finds events in a stream of concatenated XML documents, whose bytes come in any pieces.
 #[derive(Default)]
-struct Scanner {
+pub struct Scanner {
     buffer: Vec<u8>,
     events: usize,
 }
 
 impl Scanner {
-    /// Takes more bytes; true when an answer to the ping is among the events.
-    fn take(&mut self, bytes: &[u8]) -> Result<bool, Trouble> {
+    /// Takes more bytes; true when a wanted one is among the events, which is told by its opening
+    /// tag.
+    ///
+    /// # Errors
+    /// What comes is not CoT.
+    pub fn take(&mut self, bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Result<bool, Trouble> {
         self.buffer.extend_from_slice(bytes);
         if self.events == 0 && !could_be_xml(&self.buffer) {
             return Err(Trouble::OtherProtocol);
@@ -102,10 +115,11 @@ impl Scanner {
                 self.buffer.drain(..start);
                 return Ok(false);
             };
-            let is_pong = is_pong(&self.buffer[start..start + length]);
+            let tag = String::from_utf8_lossy(&self.buffer[start..start + length]);
+            let is_wanted = wanted(&tag);
             self.buffer.drain(..start + length);
             self.events += 1;
-            if is_pong {
+            if is_wanted {
                 return Ok(true);
             }
         }
@@ -139,17 +153,16 @@ fn could_be_xml(bytes: &[u8]) -> bool {
 
 /// Whether an opening tag is that of an answer to our ping: the reply, or our own event sent back
 /// (FreeTAKServer passes on those of others too).
-fn is_pong(tag: &[u8]) -> bool {
-    let tag = String::from_utf8_lossy(tag);
-    match attribute(&tag, "type").as_deref() {
+pub fn is_pong(tag: &str) -> bool {
+    match attribute(tag, "type").as_deref() {
         Some("t-x-c-t-r") => true,
-        Some("t-x-c-t") => attribute(&tag, "uid").as_ref() == Some(&*UID),
+        Some("t-x-c-t") => attribute(tag, "uid").as_ref() == Some(&*UID),
         _ => false,
     }
 }
 
 /// The value of an attribute in an opening tag; either kind of quote.
-fn attribute(tag: &str, name: &str) -> Option<String> {
+pub fn attribute(tag: &str, name: &str) -> Option<String> {
     let mut rest = tag;
     loop {
         let at = rest.find(name)?;
@@ -225,13 +238,13 @@ mod tests {
     #[test]
     fn an_endless_stream_is_not_kept() {
         let mut scanner = Scanner::default();
-        assert_eq!(scanner.take(MARKER.as_bytes()), Ok(false));
+        assert_eq!(scanner.take(MARKER.as_bytes(), is_pong), Ok(false));
         for _ in 0..1000 {
-            assert_eq!(scanner.take(&[b'x'; 1024]), Ok(false));
+            assert_eq!(scanner.take(&[b'x'; 1024], is_pong), Ok(false));
         }
         assert!(scanner.buffer.len() < 4096, "{}", scanner.buffer.len());
-        assert_eq!(scanner.take(b"<event "), Ok(false));
-        let endless = (0..1000).find_map(|_| scanner.take(&[b'x'; 1024]).err());
+        assert_eq!(scanner.take(b"<event ", is_pong), Ok(false));
+        let endless = (0..1000).find_map(|_| scanner.take(&[b'x'; 1024], is_pong).err());
         assert_eq!(endless, Some(Trouble::OtherProtocol));
     }
 

@@ -4,75 +4,24 @@
 //! comes over this connection, and the verifier at hand would turn away certificates that TAK
 //! clients take (of X.509 version 1, as `openssl ca` makes them without extensions).
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{self, CryptoProvider};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+pub use super::identity::{Identity, IdentityCache, Outcome};
 use super::{ANSWER_LIMIT, Timed, Trouble, timed};
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(crypto::ring::default_provider()));
-
-/// A client certificate and its key.
-#[derive(Debug)]
-pub struct Identity {
-    key: Arc<CertifiedKey>,
-}
-
-impl Identity {
-    /// Reads PEM files: the certificate with its chain (leaf first), and its unencrypted key.
-    ///
-    /// # Errors
-    /// What is wrong with which file, and what to do.
-    pub fn load(certificate: &Path, key: &Path) -> Result<Identity, IdentityError> {
-        let chain = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|why| IdentityError::Certificate(certificate.into(), why.to_string()))?;
-        if chain.is_empty() {
-            let why = "there is no PEM certificate in it".to_owned();
-            return Err(IdentityError::Certificate(certificate.into(), why));
-        }
-        let secret = PrivateKeyDer::from_pem_file(key)
-            .map_err(|why| IdentityError::Key(key.into(), why.to_string()))?;
-        let key = CertifiedKey::from_der(chain, secret, &PROVIDER)
-            .map_err(|why| IdentityError::Pair(certificate.into(), key.into(), why.to_string()))?;
-        Ok(Identity { key: Arc::new(key) })
-    }
-
-    /// The certificate itself, in DER.
-    pub fn certificate(&self) -> &[u8] {
-        self.key.cert.first().map_or(&[], |leaf| leaf)
-    }
-}
-
-/// A client certificate that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// The certificate's file.
-    #[error("{0} cannot be read as a PEM certificate ({1}): correct client_certificate")]
-    Certificate(PathBuf, String),
-    /// The key's file; often it is encrypted.
-    #[error(
-        "{0} cannot be read as an unencrypted PEM key ({1}): correct client_key, or decrypt it with openssl pkey"
-    )]
-    Key(PathBuf, String),
-    /// The two do not belong together.
-    #[error(
-        "{0} and {1} cannot be used together ({2}): give the key that the certificate was made with"
-    )]
-    Pair(PathBuf, PathBuf, String),
-}
 
 /// What a handshake showed.
 #[derive(Debug, Clone)]
@@ -85,6 +34,8 @@ pub struct Handshake {
     pub asked_for_certificate: bool,
     /// Whether one was configured to be presented.
     pub had_certificate: bool,
+    /// Whether the server has proven that it holds the key of the certificate that it serves.
+    pub proven: bool,
 }
 
 impl Handshake {
@@ -123,6 +74,7 @@ pub async fn shake_hands(
         chain: std::mem::take(&mut *witness.chain.lock().unwrap_or_else(PoisonError::into_inner)),
         asked_for_certificate: witness.asked.load(Ordering::Relaxed),
         had_certificate,
+        proven: witness.proven.load(Ordering::Relaxed),
     };
     (handshake, session)
 }
@@ -155,6 +107,18 @@ pub fn trouble(error: &rustls::Error) -> Trouble {
 struct Witness {
     chain: Mutex<Vec<Vec<u8>>>,
     asked: AtomicBool,
+    proven: AtomicBool,
+}
+
+impl Witness {
+    /// Takes note of whether the server has proven that it holds the key of what it serves.
+    fn note(
+        &self,
+        proof: Result<HandshakeSignatureValid, rustls::Error>,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.proven.store(proof.is_ok(), Ordering::Relaxed);
+        Ok(HandshakeSignatureValid::assertion())
+    }
 }
 
 impl ServerCertVerifier for Witness {
@@ -176,20 +140,22 @@ impl ServerCertVerifier for Witness {
 
     fn verify_tls12_signature(
         &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        let algorithms = &PROVIDER.signature_verification_algorithms;
+        self.note(crypto::verify_tls12_signature(message, certificate, signature, algorithms))
     }
 
     fn verify_tls13_signature(
         &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        let algorithms = &PROVIDER.signature_verification_algorithms;
+        self.note(crypto::verify_tls13_signature(message, certificate, signature, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::checks::{Facts, api};
-use super::report::{Certificate, Check, CheckName, Flavor};
+use super::checks::{Facts, Trouble, api};
+use super::report::{Check, CheckName, Flavor};
 use super::targets::Role;
 
 mod expiry;
 mod layers;
-
-pub use expiry::expiry;
+mod told;
+mod trust;
 
 /// Whose facts are judged.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub enum Weight {
     Trouble,
     /// Clients of this port cannot work.
     Outage,
+    /// No client can, whatever the ports answer.
+    Blackout,
 }
 
 /// A check with its weight.
@@ -51,6 +53,8 @@ pub struct Finding {
     pub check: Check,
     /// How much it weighs.
     pub weight: Weight,
+    /// Nothing but silence speaks for it: a machine or a link that was busy for a moment looks alike.
+    pub soft: bool,
 }
 
 /// Whether a CoT port serves its clients.
@@ -69,10 +73,10 @@ pub enum Cot {
 pub struct Judgement {
     /// In the order of the layers.
     pub findings: Vec<Finding>,
-    /// Those that the port served.
-    pub certificates: Vec<Certificate>,
     /// For a CoT port.
     pub cot: Option<Cot>,
+    /// See [`Finding::soft`].
+    pub soft: bool,
 }
 
 /// A verdict on one layer: `ok`, weight, message.
@@ -99,11 +103,21 @@ impl Subject {
             latency_ms: took.map(|took| (took.as_secs_f64() * 10_000.0).round() / 10.0),
             message,
         };
-        Finding { check, weight }
+        Finding { check, weight, soft: false }
     }
 
     /// Judges all layers of a port.
     pub fn judge(&self, facts: &Facts) -> Judgement {
+        let mut all = self.judge_layers(facts);
+        let soft = is_silent(facts);
+        for finding in all.findings.iter_mut().filter(|finding| finding.check.ok != Some(true)) {
+            finding.soft |= soft;
+        }
+        all.soft = soft;
+        all
+    }
+
+    fn judge_layers(&self, facts: &Facts) -> Judgement {
         let mut all = Judgement::default();
         let (address, word) = (facts.target.address(), self.port(facts));
         all.findings.push(self.finding(CheckName::Port, &address, Some(facts.port.took), word));
@@ -125,6 +139,7 @@ impl Subject {
             let scheme = if facts.target.role == Role::Https { "https" } else { "http" };
             let url = format!("{scheme}://{address}{}", api::VERSION_PATH);
             all.findings.push(self.finding(CheckName::Api, &url, took, word));
+            all.findings.extend(facts.told.iter().flat_map(|told| self.told(told)));
         }
         all
     }
@@ -135,12 +150,6 @@ impl Subject {
             None => (None, not_reached()),
         };
         all.findings.push(self.finding(CheckName::Tls, address, took, word));
-        if let Some(tls) = &facts.tls {
-            all.certificates = self.certificates(address, tls);
-        }
-        if let Some(word) = expiry(&all.certificates) {
-            all.findings.push(self.finding(CheckName::Certificate, address, None, word));
-        }
     }
 
     /// What to call the server in a sentence.
@@ -149,7 +158,19 @@ impl Subject {
     }
 }
 
-fn fine(message: &str) -> Word {
+/// Whether a layer failed by saying nothing within its limit, or its name was not found.
+pub fn is_silent(facts: &Facts) -> bool {
+    let silent = |trouble: Option<&Trouble>| {
+        matches!(trouble, Some(Trouble::Silent(_) | Trouble::Unresolved(_)))
+    };
+    silent(facts.port.result.as_ref().err())
+        || silent(facts.tls.as_ref().and_then(|tls| tls.outcome.result.as_ref().err()))
+        || silent(facts.cot.as_ref().and_then(|cot| cot.result.as_ref().err()))
+        || silent(facts.api.as_ref().and_then(|api| api.result.as_ref().err()))
+}
+
+/// All is well.
+pub fn fine(message: &str) -> Word {
     (Some(true), Weight::Fine, message.to_owned())
 }
 
@@ -168,5 +189,7 @@ fn serves(findings: &[Finding], facts: &Facts) -> Cot {
     }
 }
 
+#[cfg(test)]
+mod certificate_tests;
 #[cfg(test)]
 mod tests;

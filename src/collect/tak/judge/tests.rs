@@ -5,7 +5,6 @@ use crate::collect::tak::checks::api::Answer as Api;
 use crate::collect::tak::checks::cot::Reply;
 use crate::collect::tak::checks::tls::Handshake;
 use crate::collect::tak::checks::{Timed, Trouble};
-use crate::collect::tak::report::CertificateRole;
 use crate::collect::tak::targets::Target;
 
 type Answer<T> = Result<T, Trouble>;
@@ -28,7 +27,7 @@ fn subject(flavor: Option<Flavor>) -> Subject {
 fn facts(role: Role) -> Facts {
     let target =
         Target { host: "127.0.0.1".into(), port: 1, role, expected: true, answered: false };
-    Facts { target, port: timed(Ok(())), tls: None, cot: None, api: None }
+    Facts { target, port: timed(Ok(())), tls: None, cot: None, api: None, told: None, own: vec![] }
 }
 
 fn shaken(result: Result<&'static str, Trouble>, asked: bool, had: bool) -> Option<Handshake> {
@@ -37,6 +36,7 @@ fn shaken(result: Result<&'static str, Trouble>, asked: bool, had: bool) -> Opti
         chain: vec![],
         asked_for_certificate: asked,
         had_certificate: had,
+        proven: true,
     })
 }
 
@@ -238,57 +238,4 @@ fn the_api_is_judged() {
         assert_eq!((checks, cot, worst), (format!("Port:ok Api:{ok}"), None, weight), "{result:?}");
         assert!(message.contains(says), "{message}");
     }
-}
-
-#[test]
-fn the_certificate_that_ends_first_decides() {
-    let certificate = |role, days_left| Certificate {
-        server: None,
-        role,
-        subject: "x".into(),
-        not_after: days_left * 86_400,
-        days_left,
-        source: "s".into(),
-    };
-    let server = |days| certificate(CertificateRole::Server, days);
-    let issuer = |days| certificate(CertificateRole::Issuer, days);
-    let cases = [
-        (
-            vec![server(400), issuer(3000)],
-            Some(true),
-            Weight::Fine,
-            "The server's certificate (x) expires in 400 days.",
-        ),
-        (vec![server(30)], Some(true), Weight::Note, "plan its renewal"),
-        (vec![server(7)], Some(false), Weight::Trouble, "renew it now"),
-        (
-            vec![server(-1)],
-            Some(false),
-            Weight::Trouble,
-            "expired today, so connections are refused",
-        ),
-        (
-            vec![server(400), issuer(-5)],
-            Some(false),
-            Weight::Trouble,
-            "The certificate of the server's issuer (x) expired 4 days ago",
-        ),
-    ];
-    for (certificates, ok, weight, says) in cases {
-        let word = expiry(&certificates).expect("a verdict");
-        assert_eq!((word.0, word.1), (ok, weight), "{}", word.2);
-        assert!(word.2.contains(says), "{}", word.2);
-    }
-    assert_eq!(expiry(&[]), None);
-}
-
-#[test]
-fn a_served_certificate_is_reported_even_when_the_handshake_fails() {
-    let mut tls = shaken(Err(SILENT), false, false).expect("a handshake");
-    tls.chain = vec![include_bytes!("../fixtures/server.der").to_vec(), b"garbage".to_vec()];
-    let judgement = subject(None).judge(&Facts { tls: Some(tls), ..facts(Role::Https) });
-    assert_eq!(judgement.certificates.len(), 1);
-    let served = &judgement.certificates[0];
-    assert_eq!((served.not_after, served.days_left), (1_900_000_000, 10));
-    assert_eq!(served.source, "127.0.0.1:1");
 }

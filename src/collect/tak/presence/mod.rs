@@ -5,22 +5,31 @@
 //!
 //! Architecture invariant: nothing here connects to anything.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::collect::tak::report::Flavor;
 use crate::config::HostConfig;
 
+mod diag;
+mod network;
 mod placement;
 mod process;
 mod sockets;
+mod tables;
+mod times;
 
+pub use network::{Listener, Network};
 pub use placement::{Placement, placement, unit_flavor};
 pub use process::{Component, identify};
+pub use tables::{Peer, connections, network, outgoing};
+
+use network::{Published, Way};
+use sockets::Socket;
+use tables::{Tables, Whose};
 
 /// Where units are installed, below the root.
 const UNIT_DIRECTORIES: [&str; 3] =
@@ -39,12 +48,21 @@ const SERVICE: &str = ".service";
 /// A command line is read up to here; the longest of a Java server is a tenth of it.
 const MAX_CMDLINE_BYTES: u64 = 64 * 1024;
 
-/// The kernel walks its whole table of connections for a list of listening sockets, which takes
-/// milliseconds of CPU: while the processes stay the same, they are listed this seldom.
+/// Listing a Java server's descriptors costs a millisecond of CPU, and a network that takpulse may not
+/// enter many more: while the processes stay the same, ports are listed this seldom.
 const PORTS_KEPT: Duration = Duration::from_secs(60);
 
+/// Services are installed seldom, and listing a machine's hundreds costs half a millisecond of CPU.
+const UNITS_KEPT: Duration = Duration::from_secs(60);
+
+/// More ports than this are not published on one machine.
+const MAX_PUBLISHED: usize = 4096;
+
+/// A network's addresses are read up to here; a container's take a kilobyte.
+const MAX_NETWORK_BYTES: u64 = 1024 * 1024;
+
 /// A process of a TAK server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TakProcess {
     /// As `<proc>` shows it.
     pub pid: u32,
@@ -54,9 +72,27 @@ pub struct TakProcess {
     pub suspended: bool,
     /// Its unit or container.
     pub placement: Placement,
-    /// Where it listens; `None`: not permitted to see, or it is in a network of its own (a
-    /// container), where its ports have other numbers than outside.
-    pub listeners: Option<Vec<SocketAddr>>,
+    /// Whether its ports are in takpulse's network, or how they are reached.
+    pub network: Network,
+    /// Where it listens; `None`: not permitted to see, or nothing leads there.
+    pub listeners: Option<Vec<Listener>>,
+    /// When it was started, in Unix seconds, give or take one.
+    pub started: Option<f64>,
+}
+
+impl TakProcess {
+    /// A process of which nothing more is known.
+    pub fn new(pid: u32, component: Component) -> TakProcess {
+        TakProcess {
+            pid,
+            component,
+            suspended: false,
+            placement: Placement::default(),
+            network: Network::default(),
+            listeners: None,
+            started: None,
+        }
+    }
 }
 
 /// What is to be seen of TAK servers on this machine.
@@ -66,8 +102,12 @@ pub struct Presence {
     pub processes: Vec<TakProcess>,
     /// Installed units, without repetition, the shortest name first.
     pub units: Vec<String>,
+    /// When the units were listed.
+    pub units_at: Option<Instant>,
     /// Whether `/opt/tak` is there: where TAK Server is installed.
     pub opt_tak: bool,
+    /// For how long the machine has been up.
+    pub uptime: Option<Duration>,
     /// When the ports were listed, and since when the processes are the same.
     pub ports: Option<Listed>,
 }
@@ -87,17 +127,29 @@ impl Presence {
     /// taken from the `last` time.
     pub fn read(host: &HostConfig, last: &Presence) -> Presence {
         let opt_tak = host.root.join(OPT_TAK).is_dir();
+        let (processes, published) = processes(&host.proc);
+        let uptime = fs::read_to_string(host.proc.join("uptime")).ok();
+        let now = Instant::now();
+        let fresh = |at: &Instant| {
+            last.opt_tak == opt_tak && now.saturating_duration_since(*at) < UNITS_KEPT
+        };
+        let (units, units_at) = match last.units_at.filter(fresh) {
+            Some(at) => (last.units.clone(), at),
+            None => (units(&host.root, opt_tak), now),
+        };
         let mut presence = Presence {
-            processes: processes(&host.proc),
-            units: units(&host.root, opt_tak),
+            processes,
+            units,
+            units_at: Some(units_at),
             opt_tak,
+            uptime: uptime.and_then(|text| times::uptime(&text)),
             ports: None,
         };
-        presence.list_ports(&host.proc, last, Instant::now());
+        presence.list_ports(&host.proc, &published, last, now);
         presence
     }
 
-    fn list_ports(&mut self, proc: &Path, last: &Presence, now: Instant) {
+    fn list_ports(&mut self, proc: &Path, published: &[Published], last: &Presence, now: Instant) {
         let pids = |presence: &Presence| -> Vec<u32> {
             presence.processes.iter().map(|process| process.pid).collect()
         };
@@ -110,17 +162,26 @@ impl Presence {
         {
             for (process, known) in self.processes.iter_mut().zip(&last.processes) {
                 process.listeners.clone_from(&known.listeners);
+                process.network.clone_from(&known.network);
             }
             self.ports = Some(listed);
             return;
         }
         let same_since = before.map_or(now, |listed| listed.same_since);
         self.ports = Some(Listed { at: now, same_since });
-        let mut table = None;
+        // Processes mostly share a network.
+        let mut ours = None;
         for process in &mut self.processes {
             let path = proc.join(process.pid.to_string());
+            if tables::whose(&path) == Whose::Other {
+                process.network = Network::Own(way(&path, published));
+                process.listeners = elsewhere(&path, &process.network);
+                continue;
+            }
+            process.network = Network::Ours;
             process.listeners = inodes(&path).map(|inodes| {
-                sockets::owned(table.get_or_insert_with(|| listening(&path)), &inodes)
+                let table = ours.get_or_insert_with(|| listening(&path));
+                process.network.listeners(&sockets::owned(table, &inodes), true)
             });
         }
     }
@@ -134,8 +195,9 @@ impl Presence {
     }
 }
 
-fn processes(proc: &Path) -> Vec<TakProcess> {
-    let mut found = Vec::new();
+/// The processes of TAK servers, and the ports that are published for containers.
+fn processes(proc: &Path) -> (Vec<TakProcess>, Vec<Published>) {
+    let (mut found, mut published) = (Vec::new(), Vec::new());
     let mut cmdline = Vec::new();
     for entry in fs::read_dir(proc).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -143,32 +205,34 @@ fn processes(proc: &Path) -> Vec<TakProcess> {
             continue;
         };
         let path = entry.path();
-        if read_into(&path.join("cmdline"), &mut cmdline)
-            && let Some(component) = identify(&cmdline)
-        {
+        if !read_into(&path.join("cmdline"), &mut cmdline) {
+            continue;
+        }
+        if let Some(component) = identify(&cmdline) {
             found.push((pid, component, path));
+        } else if published.len() < MAX_PUBLISHED {
+            published.extend(network::published(&cmdline));
         }
     }
     found.sort_unstable_by_key(|(pid, component, _)| (*component, *pid));
     let all: HashSet<(u32, Component)> = found.iter().map(|(p, c, _)| (*p, *c)).collect();
-    found
-        .into_iter()
-        .filter_map(|(pid, component, path)| {
-            let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
-            let (state, parent) = state_and_parent(&stat).unwrap_or(('?', 0));
-            // A zombie keeps no command line, but one may have been read just before it died.
-            if state == 'Z' || all.contains(&(parent, component)) {
-                return None;
-            }
-            Some(TakProcess {
-                pid,
-                component,
-                suspended: matches!(state, 'T' | 't'),
-                placement: placement(&fs::read_to_string(path.join("cgroup")).unwrap_or_default()),
-                listeners: None,
-            })
+    let boot = (!found.is_empty()).then(|| fs::read_to_string(proc.join("stat")).ok()).flatten();
+    let boot = boot.and_then(|text| times::boot(&text));
+    let processes = found.into_iter().filter_map(|(pid, component, path)| {
+        let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+        let (state, parent) = state_and_parent(&stat).unwrap_or(('?', 0));
+        // A zombie keeps no command line, but one may have been read just before it died.
+        if state == 'Z' || all.contains(&(parent, component)) {
+            return None;
+        }
+        Some(TakProcess {
+            suspended: matches!(state, 'T' | 't'),
+            placement: placement(&fs::read_to_string(path.join("cgroup")).unwrap_or_default()),
+            started: boot.and_then(|boot| times::started(&stat, boot)),
+            ..TakProcess::new(pid, component)
         })
-        .collect()
+    });
+    (processes.collect(), published)
 }
 
 /// Reads a small file into a buffer that is used again and again; false when it cannot be read.
@@ -187,28 +251,50 @@ fn state_and_parent(stat: &str) -> Option<(char, u32)> {
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
-/// The sockets that a process has open; `None` when they are not to be seen, or are in another
-/// network than ours.
+/// The sockets that a process has open; `None` when they are not to be seen.
 fn inodes(process: &Path) -> Option<HashSet<u64>> {
-    let network = |path: &Path| fs::read_link(path.join("ns/net")).ok();
-    let ours = network(Path::new("/proc/self"));
-    if let (Some(ours), Some(its)) = (ours, network(process))
-        && ours != its
-    {
-        return None;
-    }
     let links = fs::read_dir(process.join("fd")).ok()?.flatten();
     let links = links.filter_map(|entry| fs::read_link(entry.path()).ok());
     Some(links.filter_map(|link| sockets::socket_inode(link.to_str()?)).collect())
 }
 
+/// The sockets of a process: as long as they are the same, so are its connections. `None`: not to be
+/// seen, or its workers have them.
+pub fn own_sockets(proc: &Path, process: &TakProcess) -> Option<BTreeSet<u64>> {
+    let is_alone = matches!(process.component, Component::TakyCot | Component::TakMessaging);
+    let inodes = inodes(&proc.join(process.pid.to_string())).filter(|_| is_alone)?;
+    Some(inodes.into_iter().collect())
+}
+
 /// What listens in the network of a process.
-fn listening(process: &Path) -> Vec<(SocketAddr, u64)> {
-    ["net/tcp", "net/tcp6"]
-        .iter()
-        .filter_map(|name| fs::read_to_string(process.join(name)).ok())
-        .flat_map(|text| sockets::listeners(&text))
-        .collect()
+fn listening(process: &Path) -> Vec<Socket> {
+    Tables::of(process).listening().unwrap_or_default()
+}
+
+/// How the network of a process in a container is reached.
+fn way(process: &Path, published: &[Published]) -> Way {
+    let text = |path: &Path| {
+        let mut text = String::new();
+        let file = File::open(path).map(|file| file.take(MAX_NETWORK_BYTES));
+        file.and_then(|mut file| file.read_to_string(&mut text)).map_or(String::new(), |_| text)
+    };
+    let addresses = |path: &Path| network::local_addresses(&text(&path.join("net/fib_trie")));
+    let ours = Path::new("/proc/self");
+    let near = network::near(&text(&ours.join("net/route")));
+    Way::new(&addresses(process), &addresses(ours), &near, published)
+}
+
+/// What listens in another network. Whoever may not see which process has which socket knows of all of
+/// them together; `None`: nothing of it is reached, so that nothing is known.
+fn elsewhere(process: &Path, network: &Network) -> Option<Vec<Listener>> {
+    let mut bound = listening(process);
+    let inodes = inodes(process);
+    if let Some(inodes) = &inodes {
+        bound.retain(|socket| inodes.contains(&socket.inode));
+    }
+    let bound: Vec<_> = bound.iter().map(|socket| socket.local).collect();
+    let listeners = network.listeners(&bound, inodes.is_some());
+    (!listeners.is_empty() || bound.is_empty()).then_some(listeners)
 }
 
 /// The services of a TAK server that could be started: not timers, sockets or masked ones.
@@ -247,152 +333,4 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    /// A machine's files, made up.
-    struct Machine(tempfile::TempDir);
-
-    impl Machine {
-        fn new() -> Machine {
-            let dir = tempfile::tempdir().expect("a directory");
-            fs::create_dir(dir.path().join("proc")).expect("proc");
-            Machine(dir)
-        }
-
-        fn file(&self, path: &str, text: &str) {
-            let path = self.0.path().join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-            fs::write(path, text).expect("a file");
-        }
-
-        fn read(&self) -> Presence {
-            Presence::read(
-                &HostConfig {
-                    proc: self.0.path().join("proc"),
-                    sys: self.0.path().join("sys"),
-                    root: self.0.path().into(),
-                },
-                &Presence::default(),
-            )
-        }
-    }
-
-    #[test]
-    fn a_taky_is_found_with_its_port_and_without_its_workers() {
-        let machine = Machine::new();
-        machine.file("proc/7/cmdline", "python3\0/v/bin/taky\0");
-        machine.file("proc/7/stat", "7 (taky (x) y) T 1 7 7 0");
-        machine.file("proc/7/cgroup", "0::/system.slice/taky-cot.service\n");
-        machine.file("proc/7/net/tcp", "0: 0100007F:6DB7 0:0 0A 0 0 0 0 0 81\n");
-        fs::create_dir(machine.0.path().join("proc/7/fd")).expect("fd");
-        symlink("socket:[81]", machine.0.path().join("proc/7/fd/4")).expect("a link");
-        machine.file("proc/8/cmdline", "/v/bin/taky_dps\0");
-        machine.file("proc/8/stat", "8 (taky_dps) S 1 8");
-        machine.file("proc/9/cmdline", "/v/bin/taky_dps\0");
-        machine.file("proc/9/stat", "9 (taky_dps) S 8 8");
-        machine.file("proc/10/cmdline", "bash\0");
-        machine.file("proc/uptime", "1 1");
-
-        let found = machine.read().processes;
-        assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [7, 8]);
-        assert!(found[0].suspended && !found[1].suspended);
-        assert_eq!(found[0].placement.unit.as_deref(), Some("taky-cot.service"));
-        let port = "127.0.0.1:28087".parse().expect("an address");
-        assert_eq!(found[0].listeners, Some(vec![port]));
-        assert_eq!(found[1].listeners, None, "no fd directory: not permitted");
-    }
-
-    #[test]
-    fn ports_are_listed_seldom_while_the_processes_stay_the_same() {
-        let machine = Machine::new();
-        machine.file("proc/7/cmdline", "taky\0");
-        machine.file("proc/7/net/tcp", "0: 0100007F:6DB7 0:0 0A 0 0 0 0 0 81\n");
-        fs::create_dir(machine.0.path().join("proc/7/fd")).expect("fd");
-        symlink("socket:[81]", machine.0.path().join("proc/7/fd/4")).expect("a link");
-        let proc = machine.0.path().join("proc");
-        let start = Instant::now();
-        let mut last = Presence::default();
-        let mut listed = Vec::new();
-        // A round each 20 s; another process joins before the last.
-        for round in 0..9 {
-            if round == 8 {
-                machine.file("proc/8/cmdline", "taky_dps\0");
-            }
-            let mut now = Presence { processes: processes(&proc), ..Presence::default() };
-            now.list_ports(&proc, &last, start + Duration::from_secs(20 * round));
-            listed.push(now.ports.is_some_and(|ports| Some(ports.at) != last.ports.map(|p| p.at)));
-            assert_eq!(now.processes[0].listeners.as_ref().map(Vec::len), Some(1));
-            last = now;
-        }
-        assert_eq!(listed, [true, true, true, true, false, false, true, false, true]);
-    }
-
-    #[test]
-    fn units_and_the_directory_tell_that_a_server_is_installed() {
-        let machine = Machine::new();
-        assert_eq!(machine.read().installed_flavor(), None);
-        machine.file("etc/systemd/system/takserver-api.service", "");
-        machine.file("etc/systemd/system/takpulse.service", "");
-        assert_eq!(machine.read().units, ["takserver-api.service"]);
-        assert_eq!(machine.read().installed_flavor(), Some(Flavor::TakServer));
-        machine.file("etc/init.d/takserver", "");
-        machine.file("opt/tak/CoreConfig.xml", "");
-        assert_eq!(machine.read().units, ["takserver.service", "takserver-api.service"]);
-    }
-
-    #[test]
-    fn what_cannot_be_started_as_a_server_does_not_count_as_one() {
-        let machine = Machine::new();
-        for left_over in [
-            "etc/init.d/takserver",
-            "run/systemd/generator.late/takserver.service",
-            "etc/systemd/system/takserver-backup.timer",
-            "etc/systemd/system/takserver-backup.service",
-            "etc/systemd/system/taky-backup.service",
-            "etc/systemd/system/taky.socket",
-            "etc/systemd/system/takserver",
-            "lib/systemd/system/opentakserver.service",
-        ] {
-            machine.file(left_over, "");
-        }
-        let mask = machine.0.path().join("etc/systemd/system/opentakserver.service");
-        symlink("/dev/null", mask).expect("a masked unit");
-        assert_eq!(machine.read().units, Vec::<String>::new());
-        assert_eq!(machine.read().installed_flavor(), None);
-    }
-
-    #[test]
-    fn the_unit_that_starts_all_parts_of_a_taky_site_comes_first() {
-        let machine = Machine::new();
-        for name in ["taky-edge-cot", "taky-edge-dps", "taky-edge", "taky-backup"] {
-            machine.file(&format!("etc/systemd/system/{name}.service"), "");
-        }
-        let units = machine.read().units;
-        assert_eq!(units, ["taky-edge.service", "taky-edge-cot.service", "taky-edge-dps.service"]);
-        assert_eq!(machine.read().installed_flavor(), Some(Flavor::Taky));
-    }
-
-    #[test]
-    fn a_directory_alone_tells_it_too() {
-        let machine = Machine::new();
-        machine.file("opt/tak/CoreConfig.xml", "");
-        assert_eq!(machine.read().installed_flavor(), Some(Flavor::TakServer));
-    }
-
-    #[test]
-    fn a_stat_is_read_whatever_the_process_is_called() {
-        let cases = [
-            ("7 (a) R 1 7", Some(('R', 1))),
-            ("7 (a) b) T 12 7", Some(('T', 12))),
-            ("7 (a) T", None),
-            ("7 (a", None),
-            ("", None),
-        ];
-        for (stat, want) in cases {
-            assert_eq!(state_and_parent(stat), want, "{stat}");
-        }
-    }
-}
+mod tests;

@@ -39,7 +39,7 @@ fn is_unit(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     name.ends_with(".service")
         && !lower.starts_with("takpulse")
-        && ["tak", "fts", "eud_handler"].iter().any(|part| lower.contains(part))
+        && ["tak", "fts", "eud_handler", "cot_parser"].iter().any(|part| lower.contains(part))
 }
 
 /// Which server a service's unit belongs to, by the names that the installers give. Others begin
@@ -54,7 +54,9 @@ pub fn unit_flavor(file: &str) -> Option<Flavor> {
         | "takserver-plugins"
         | "takserver-retention"
         | "takserver-noplugins" => Some(Flavor::TakServer),
-        "opentakserver" | "eud_handler" | "eud_handler_ssl" => Some(Flavor::OpenTakServer),
+        "opentakserver" | "eud_handler" | "eud_handler_ssl" | "cot_parser" => {
+            Some(Flavor::OpenTakServer)
+        }
         "freetakserver" | "fts" => Some(Flavor::FreeTakServer),
         "taky" => Some(Flavor::Taky),
         // `takyctl systemd` names them `taky-cot` and `taky-dps`, for a site `taky-<host>-cot`.
@@ -110,6 +112,8 @@ mod tests {
             ("taky-localhost-cot.service", Some(Flavor::Taky)),
             ("taky-backup.service", None),
             ("opentakserver.service", Some(Flavor::OpenTakServer)),
+            ("eud_handler_ssl.service", Some(Flavor::OpenTakServer)),
+            ("cot_parser.service", Some(Flavor::OpenTakServer)),
             ("FreeTAKServer.service", Some(Flavor::FreeTakServer)),
             ("takpulse.service", None),
             ("fts-backup.service", None),

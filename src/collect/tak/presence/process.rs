@@ -23,8 +23,10 @@ pub enum Component {
     OtsServer,
     /// `eud_handler`: plain CoT.
     OtsEudHandler,
-    /// `eud_handler_ssl`: CoT over TLS.
+    /// `eud_handler --ssl`, or `eud_handler_ssl` as its unit is called: CoT over TLS.
     OtsEudHandlerSsl,
+    /// `eud_handler --udp`: CoT without connections.
+    OtsEudHandlerUdp,
     /// `cot_parser`: writes CoT into the database.
     OtsCotParser,
     /// FreeTAKServer, all of it.
@@ -38,7 +40,9 @@ impl Component {
         match self {
             TakyCot | TakyDps => Flavor::Taky,
             TakConfig | TakMessaging | TakApi | TakPlugins | TakRetention => Flavor::TakServer,
-            OtsServer | OtsEudHandler | OtsEudHandlerSsl | OtsCotParser => Flavor::OpenTakServer,
+            OtsServer | OtsEudHandler | OtsEudHandlerSsl | OtsEudHandlerUdp | OtsCotParser => {
+                Flavor::OpenTakServer
+            }
             Fts => Flavor::FreeTakServer,
         }
     }
@@ -56,12 +60,13 @@ impl Component {
             Component::OtsServer => "opentakserver",
             Component::OtsEudHandler => "eud_handler",
             Component::OtsEudHandlerSsl => "eud_handler_ssl",
+            Component::OtsEudHandlerUdp => "eud_handler --udp",
             Component::OtsCotParser => "cot_parser",
             Component::Fts => "FreeTAKServer",
         }
     }
 
-    /// Whether clients connect to it: without it nobody can work.
+    /// Whether clients connect to it by TCP: without it nobody can work.
     pub fn serves_cot(self) -> bool {
         use Component::*;
         matches!(self, TakyCot | TakMessaging | OtsEudHandler | OtsEudHandlerSsl | Fts)
@@ -84,7 +89,7 @@ pub fn identify(cmdline: &[u8]) -> Option<Component> {
         }
         name if name.starts_with("gunicorn") => from_gunicorn(args),
         name if name.starts_with("python") => from_python(args),
-        _ => from_script(program),
+        _ => from_script(program, args),
     }
 }
 
@@ -96,11 +101,11 @@ fn base(path: &str) -> &str {
 fn from_java<'a>(args: impl Iterator<Item = &'a str>) -> Option<Component> {
     let (mut archive, mut profile) = (None, None);
     for arg in args {
-        if let Some(profiles) = arg.strip_prefix("-Dspring.profiles.active=") {
-            profile = profiles.split(',').find_map(from_profile).or(profile);
-        } else if base(arg).starts_with("takserver")
-            && (arg.ends_with(".war") || arg.ends_with(".jar"))
-        {
+        // As an option of Java's, or as an argument of Spring's.
+        let profiles = ["-Dspring.profiles.active=", "--spring.profiles.active="];
+        if let Some(profiles) = profiles.iter().find_map(|option| arg.strip_prefix(option)) {
+            profile = profiles.split(',').find_map(|name| from_profile(name.trim())).or(profile);
+        } else if is_archive(base(arg)) {
             archive = Some(base(arg));
         }
     }
@@ -109,6 +114,14 @@ fn from_java<'a>(args: impl Iterator<Item = &'a str>) -> Option<Component> {
         name if name.starts_with("takserver-retention") => Some(Component::TakRetention),
         _ => profile,
     }
+}
+
+/// `takserver.war`, `takserver-core-5.4.jar`, `takserver-pm.jar`; other programs that TAK Server brings
+/// along (`SchemaManager.jar`) are not it.
+fn is_archive(name: &str) -> bool {
+    let stem = name.strip_suffix(".war").or(name.strip_suffix(".jar"));
+    stem.and_then(|stem| stem.strip_prefix("takserver"))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.', '_']))
 }
 
 fn from_profile(profile: &str) -> Option<Component> {
@@ -128,7 +141,10 @@ fn from_gunicorn<'a>(mut args: impl Iterator<Item = &'a str>) -> Option<Componen
 fn from_python<'a>(mut args: impl Iterator<Item = &'a str>) -> Option<Component> {
     let script = loop {
         match args.next()? {
-            "-m" => return from_module(args.next()?),
+            "-m" => {
+                let module = args.next()?;
+                return from_module(module, args);
+            }
             // The two options of python whose value is an argument of its own.
             "-W" | "-X" => drop(args.next()),
             option if option.starts_with('-') => {}
@@ -137,29 +153,41 @@ fn from_python<'a>(mut args: impl Iterator<Item = &'a str>) -> Option<Component>
     };
     match base(script) {
         name if name.starts_with("gunicorn") => from_gunicorn(args),
-        _ => from_script(script),
+        _ => from_script(script, args),
     }
 }
 
-fn from_module(module: &str) -> Option<Component> {
-    match module {
+fn from_module<'a>(module: &str, args: impl Iterator<Item = &'a str>) -> Option<Component> {
+    match module.strip_suffix(".__main__").unwrap_or(module) {
         "taky.cot" => Some(Component::TakyCot),
         "taky.dps" => Some(Component::TakyDps),
         "opentakserver.app" => Some(Component::OtsServer),
+        "opentakserver.eud_handler.eud_handler" => from_eud_handler(args),
+        "opentakserver.cot_parser.cot_parser" => Some(Component::OtsCotParser),
         _ if module.split('.').next() == Some("FreeTAKServer") => Some(Component::Fts),
         _ => None,
     }
 }
 
-fn from_script(path: &str) -> Option<Component> {
+/// One program, told what to be: plain CoT, unless it is told otherwise.
+fn from_eud_handler<'a>(mut args: impl Iterator<Item = &'a str>) -> Option<Component> {
+    match args.find(|arg| matches!(*arg, "--ssl" | "--udp")) {
+        Some("--ssl") => Some(Component::OtsEudHandlerSsl),
+        Some(_) => Some(Component::OtsEudHandlerUdp),
+        None => Some(Component::OtsEudHandler),
+    }
+}
+
+fn from_script<'a>(path: &str, args: impl Iterator<Item = &'a str>) -> Option<Component> {
     match base(path) {
         "taky" => Some(Component::TakyCot),
         "taky_dps" => Some(Component::TakyDps),
         "opentakserver" => Some(Component::OtsServer),
-        "eud_handler" => Some(Component::OtsEudHandler),
+        "eud_handler" | "eud_handler.py" => from_eud_handler(args),
         "eud_handler_ssl" => Some(Component::OtsEudHandlerSsl),
-        // Too common a name to stand alone.
-        "cot_parser" if path.contains("opentakserver") => Some(Component::OtsCotParser),
+        "cot_parser" | "cot_parser.py" => Some(Component::OtsCotParser),
+        // FreeTAKServer's own scripts; the name alone is that of its web page's, too.
+        "fts" | "FreeTAKServer" if path.contains("/bin/") => Some(Component::Fts),
         _ if path.split('/').any(|part| part == "FreeTAKServer") && path.ends_with(".py") => {
             Some(Component::Fts)
         }
@@ -173,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_process_is_recognised_by_its_arguments() {
-        let cases: [(&str, Option<Component>); 27] = [
+        let cases: [(&str, Option<Component>); 43] = [
             ("/v/bin/python3 /v/bin/taky -c taky.conf", Some(Component::TakyCot)),
             ("python3 -u /v/bin/taky", Some(Component::TakyCot)),
             ("python3 -X dev -m taky.cot", Some(Component::TakyCot)),
@@ -197,13 +225,41 @@ mod tests {
             ("vi takserver.war", None),
             ("tail -f /opt/tak/logs/takserver-messaging.log", None),
             ("/v/bin/python /v/bin/opentakserver", Some(Component::OtsServer)),
-            ("/v/bin/python /v/bin/eud_handler --ssl", Some(Component::OtsEudHandler)),
+            ("/v/bin/python /v/bin/eud_handler --ssl", Some(Component::OtsEudHandlerSsl)),
+            ("/v/bin/python /v/bin/eud_handler --no-ssl", Some(Component::OtsEudHandler)),
+            ("/v/bin/python /v/bin/eud_handler", Some(Component::OtsEudHandler)),
+            ("/v/bin/python /v/bin/eud_handler --udp", Some(Component::OtsEudHandlerUdp)),
+            (
+                "python3 -m opentakserver.eud_handler.eud_handler --ssl",
+                Some(Component::OtsEudHandlerSsl),
+            ),
+            ("python3 -m opentakserver.cot_parser.cot_parser", Some(Component::OtsCotParser)),
+            ("python3 -m taky.cot.__main__", Some(Component::TakyCot)),
+            (
+                "java -jar -Xmx9m -Dspring.profiles.active=messaging,consolelog -Dkeystore.pkcs12.legacy takserver.war",
+                Some(Component::TakMessaging),
+            ),
+            (
+                "java -jar /opt/tak/takserver-core-5.4-RELEASE-19.jar --spring.profiles.active=api",
+                Some(Component::TakApi),
+            ),
+            (
+                "java -Xmx1m -Dloader.path=WEB-INF/lib,file:lib/ takserver-pm.jar",
+                Some(Component::TakPlugins),
+            ),
+            ("java -jar /opt/tak/db-utils/SchemaManager.jar upgrade", None),
+            ("java -Dspring.profiles.active=api -jar takserverless.jar", None),
+            ("/v/bin/python3 /v/bin/FreeTAKServer", Some(Component::Fts)),
+            ("/usr/bin/python3 /usr/local/bin/fts", Some(Component::Fts)),
+            ("fts", None),
+            ("vi FreeTAKServer", None),
+            ("python3 -m FreeTAKServer.controllers.services.FTS -CoTPort 9", Some(Component::Fts)),
             ("/v/bin/python /v/bin/eud_handler_ssl", Some(Component::OtsEudHandlerSsl)),
             (
                 "/root/.opentakserver_venv/bin/python /root/.opentakserver_venv/bin/cot_parser",
                 Some(Component::OtsCotParser),
             ),
-            ("python3 cot_parser", None),
+            ("vi cot_parser.py", None),
             ("python3 -m FreeTAKServer.controllers.services.FTS", Some(Component::Fts)),
             (
                 "python3 /usr/lib/python3/dist-packages/FreeTAKServer/controllers/services/FTS.py",

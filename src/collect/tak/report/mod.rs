@@ -2,6 +2,14 @@
 
 use serde::Serialize;
 
+mod clients;
+mod inside;
+mod several;
+
+pub use clients::{Clients, MAX_USERS, User, UserSource};
+pub use inside::{Database, Federation, Input, Inside, Queue};
+pub use several::ServerStatus;
+
 /// The state of the TAK server (of the worst one, when several are watched).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TakStatus {
@@ -22,8 +30,18 @@ pub struct TakStatus {
     pub version: Option<String>,
     /// What was looked at, in a fixed order.
     pub checks: Vec<Check>,
-    /// The certificates that were served or presented.
+    /// Every certificate that matters, the one that ends first on top.
     pub certificates: Vec<Certificate>,
+    /// Who is on; absent: nothing is known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
+    /// What the server tells of its inside; absent with several servers (see `servers`), and where
+    /// nothing is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Inside>,
+    /// Each by itself, when several are watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub servers: Vec<ServerStatus>,
     /// One sentence for the volunteer: the worst finding, and what to do.
     pub message: String,
 }
@@ -106,6 +124,20 @@ pub enum CheckName {
     Cot,
     /// The answer of the Marti API.
     Api,
+    /// What the API says only to those whom it knows: with a client certificate, or signed in.
+    AuthenticatedApi,
+    /// The server's database.
+    Database,
+    /// The message broker between the server's parts.
+    Broker,
+    /// Lines in the server's logs that tell of trouble.
+    Log,
+    /// How often its processes were started anew.
+    Restarts,
+    /// A message from one of takpulse's own connections to another.
+    Canary,
+    /// The server's configuration, as far as takpulse reads it.
+    Configuration,
     /// The client certificate that takpulse was given.
     ClientCertificate,
 }
@@ -120,12 +152,17 @@ pub struct Certificate {
     pub role: CertificateRole,
     /// Its common name, or the whole subject where it has none.
     pub subject: String,
+    /// The same of who signed it.
+    pub issuer: String,
     /// The end of its validity in Unix seconds.
     pub not_after: i64,
     /// Whole days until then, rounded down: -1 in the first day after the end.
     pub days_left: i64,
-    /// The `host:port` that served it, or the file it is in.
+    /// Where it was first seen: the `host:port` that served it, or the file it is in.
     pub source: String,
+    /// Where else it was seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
 }
 
 /// Whose certificate it is.
@@ -136,6 +173,10 @@ pub enum CertificateRole {
     Server,
     /// One that the server sends along with its own.
     Issuer,
+    /// One whose signatures the server believes: its clients cannot connect without it.
+    Truststore,
+    /// Another one in the server's certificate folder, such as a user's.
+    File,
     /// The one that takpulse presents.
     Client,
     /// The one of takpulse's own dashboard.
@@ -144,7 +185,7 @@ pub enum CertificateRole {
 
 impl TakStatus {
     /// The report of a round that could not be finished.
-    pub(super) fn unknown(why: &str) -> TakStatus {
+    pub(in crate::collect::tak) fn unknown(why: &str) -> TakStatus {
         TakStatus {
             status: None,
             installed: None,
@@ -153,32 +194,10 @@ impl TakStatus {
             version: None,
             checks: Vec::new(),
             certificates: Vec::new(),
+            clients: None,
+            server: None,
+            servers: Vec::new(),
             message: format!("Nothing is known of the TAK server at the moment: {why}."),
-        }
-    }
-
-    /// One report of several servers: the worst one's status and message, everybody's checks.
-    pub(super) fn together(mut reports: Vec<TakStatus>) -> TakStatus {
-        if reports.len() == 1 {
-            return reports.remove(0);
-        }
-        let any = |of: fn(&TakStatus) -> Option<bool>| reports.iter().filter_map(of).max();
-        let worst = reports.iter().rev().max_by_key(|report| report.status);
-        let server =
-            |report: &TakStatus| report.checks.first().and_then(|check| check.server.clone());
-        let named = |report: &TakStatus| match server(report) {
-            Some(name) => format!("{name}: {}", report.message),
-            None => report.message.clone(),
-        };
-        TakStatus {
-            status: worst.and_then(|report| report.status),
-            installed: any(|report| report.installed),
-            running: any(|report| report.running),
-            flavor: reports.iter().find_map(|report| report.flavor),
-            version: reports.iter().find_map(|report| report.version.clone()),
-            message: worst.map_or_else(String::new, named),
-            checks: reports.iter().flat_map(|report| report.checks.clone()).collect(),
-            certificates: reports.iter().flat_map(|report| report.certificates.clone()).collect(),
         }
     }
 }
@@ -186,38 +205,6 @@ impl TakStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn report(name: &str, status: Status, running: bool) -> TakStatus {
-        let check = Check {
-            server: Some(name.into()),
-            name: CheckName::ClientCertificate,
-            target: "t".into(),
-            ok: None,
-            latency_ms: None,
-            message: "m".into(),
-        };
-        TakStatus {
-            status: Some(status),
-            running: Some(running),
-            checks: vec![check],
-            message: format!("{name} is so."),
-            ..TakStatus::unknown("")
-        }
-    }
-
-    #[test]
-    fn of_several_servers_the_worst_is_told() {
-        let reports = vec![
-            report("a", Status::Healthy, true),
-            report("b", Status::Down, false),
-            report("c", Status::Down, true),
-        ];
-        let together = TakStatus::together(reports);
-        assert_eq!(together.status, Some(Status::Down));
-        assert_eq!(together.message, "b: b is so.");
-        assert_eq!(together.running, Some(true));
-        assert_eq!(together.checks.len(), 3);
-    }
 
     #[test]
     fn what_is_not_known_is_absent_on_the_wire() {
@@ -227,7 +214,19 @@ mod tests {
             json,
             "{\"checks\":[],\"certificates\":[],\"message\":\"Nothing is known of the TAK server at the moment: no answer within 10s.\"}"
         );
-        let json = serde_json::to_value(report("a", Status::NotInstalled, true)).expect("JSON");
+        let json = serde_json::to_value(TakStatus {
+            status: Some(Status::NotInstalled),
+            checks: vec![Check {
+                server: None,
+                name: CheckName::ClientCertificate,
+                target: "t".into(),
+                ok: None,
+                latency_ms: None,
+                message: "m".into(),
+            }],
+            ..TakStatus::unknown("")
+        })
+        .expect("JSON");
         assert_eq!(json["status"], "not_installed");
         assert_eq!(json["checks"][0]["name"], "client_certificate");
         assert_eq!(json["checks"][0].get("ok"), None);

@@ -1,7 +1,19 @@
 //! Reads certificates and says in words how long they last. Expiry is the most common silent
 //! outage of a TAK server: one day nobody can connect and every process looks well.
 
+use x509_parser::certificate::X509Certificate;
 use x509_parser::parse_x509_certificate;
+use x509_parser::x509::X509Name;
+
+mod known;
+mod merge;
+mod names;
+mod signer;
+
+pub use known::Known;
+pub use merge::{Entry, Sighting, ends_first, merge};
+pub use names::{Names, is_loopback};
+pub use signer::{Signed, is_vouched_for, signer};
 
 /// At 7 days and less the server counts as degraded; an expired certificate always does.
 pub const URGENT_DAYS: i64 = 7;
@@ -19,6 +31,8 @@ const MAX_SUBJECT_CHARS: usize = 200;
 pub struct Facts {
     /// The common name, or the whole subject where there is none.
     pub subject: String,
+    /// The same of who signed it.
+    pub issuer: String,
     /// The end of the validity in Unix seconds.
     pub not_after: i64,
 }
@@ -26,15 +40,21 @@ pub struct Facts {
 /// Reads a DER certificate; `None` when it is none.
 pub fn read(der: &[u8]) -> Option<Facts> {
     let (_, certificate) = parse_x509_certificate(der).ok()?;
-    let subject = certificate.subject();
-    let name = subject
-        .iter_common_name()
-        .find_map(|name| name.as_str().ok())
-        .map_or_else(|| subject.to_string(), str::to_owned);
-    Some(Facts {
-        subject: printable(&name, MAX_SUBJECT_CHARS),
+    Some(facts(&certificate))
+}
+
+fn facts(certificate: &X509Certificate<'_>) -> Facts {
+    Facts {
+        subject: name_of(certificate.subject()),
+        issuer: name_of(certificate.issuer()),
         not_after: certificate.validity().not_after.timestamp(),
-    })
+    }
+}
+
+fn name_of(name: &X509Name<'_>) -> String {
+    let common = name.iter_common_name().find_map(|name| name.as_str().ok());
+    let name = common.map_or_else(|| name.to_string(), str::to_owned);
+    printable(&name, MAX_SUBJECT_CHARS)
 }
 
 /// A text from outside, without control characters and at most so many characters long.
@@ -113,15 +133,27 @@ mod tests {
 
     #[test]
     fn a_certificate_is_read_and_garbage_is_none() {
-        let der = include_bytes!("fixtures/server.der");
+        let der = include_bytes!("../fixtures/server.der");
         let facts = read(der).expect("a certificate");
-        assert_eq!(facts, Facts { subject: "tak.example".into(), not_after: 1_900_000_000 });
+        let name = || "tak.example".to_owned();
+        assert_eq!(facts, Facts { subject: name(), issuer: name(), not_after: 1_900_000_000 });
         for length in 0..der.len() {
             assert_eq!(read(&der[..length]), None, "cut at {length}");
         }
         for garbage in [&b""[..], b"\x30\x84\xff\xff\xff\xff", b"-----BEGIN CERTIFICATE-----"] {
             assert_eq!(read(garbage), None);
         }
+    }
+
+    #[test]
+    fn of_whichever_server_it_is_the_one_that_ends_first_is_on_top() {
+        let der = |bytes: &[u8]| vec![bytes.to_vec()];
+        let late = der(include_bytes!("../../../keystore/fixtures/server.der"));
+        let early = der(include_bytes!("../fixtures/server.der"));
+        let report = |chain: &[Vec<u8>]| merge(Sighting::of_port(chain, "h:1"))[0].report(None, 0);
+        let mut certificates = [report(&late), report(&early)];
+        ends_first(&mut certificates);
+        assert_eq!(certificates.map(|one| one.subject), ["tak.example", "takserver"]);
     }
 
     #[test]

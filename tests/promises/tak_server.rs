@@ -1,0 +1,629 @@
+//! Promise: what an API tells is used, what it keeps to itself or cannot tell is said in words, and
+//! nothing but the configured certificate or login is ever sent.
+
+use serde_json::{Value, json};
+
+use crate::app::{App, Stream};
+use crate::authority::Authority;
+use crate::stand_in::{Reply, StandIn, ok};
+
+const FIXTURES: [(&str, &[u8]); 7] = [
+    (
+        "/Marti/api/subscriptions/all",
+        include_bytes!("../../src/collect/tak/checks/told/fixtures/subscriptions.json"),
+    ),
+    (
+        "/actuator/custom-memory-metrics",
+        include_bytes!("../../src/collect/tak/checks/told/fixtures/memory.json"),
+    ),
+    (
+        "/actuator/metrics/process.start.time",
+        include_bytes!("../../src/collect/tak/checks/told/fixtures/start_time.json"),
+    ),
+    ("/Marti/api/inputs", include_bytes!("../../src/collect/tak/checks/told/fixtures/inputs.json")),
+    (
+        "/Marti/api/outgoingconnections",
+        include_bytes!("../../src/collect/tak/checks/told/fixtures/outgoing.json"),
+    ),
+    (
+        "/Marti/api/activeconnections",
+        include_bytes!("../../src/collect/tak/checks/told/fixtures/active.json"),
+    ),
+    (
+        "/Marti/api/clientEndPoints",
+        include_bytes!("../../src/collect/tak/checks/told/fixtures/client_end_points.json"),
+    ),
+];
+
+const SUBSCRIPTIONS: &str = "/Marti/api/subscriptions/all";
+
+fn authority() -> Authority {
+    let authority = Authority::found("TAK");
+    authority.sign_server("server");
+    authority.sign("monitor");
+    authority
+}
+
+/// The official server's documented answers, to an administrator.
+fn official(authority: &Authority) -> StandIn {
+    let server = StandIn::over_tls(authority);
+    for (path, body) in FIXTURES {
+        server.reply(path, ok(body));
+    }
+    for (path, body) in [
+        ("/Marti/api/version", "5.2-RELEASE-30"),
+        ("/Marti/api/home", "/Marti/metrics/index.html"),
+        (
+            "/actuator/takserver-database",
+            r#"{"apiConnected":true,"messagingConnected":true,"maxConnections":1045,"serverVersion":"15.14"}"#,
+        ),
+        (
+            "/actuator/custom-queue-metrics",
+            r#"{"brokerSize":1,"brokerCapacity":1000,"submissionSize":2,"submissionCapacity":1000,"repositorySize":3,"repositoryCapacity":1000}"#,
+        ),
+        (
+            "/actuator/custom-network-metrics",
+            r#"{"bytesWritten":5000,"numWrites":9,"bytesRead":700,"numReads":3,"numClients":6}"#,
+        ),
+        (
+            "/actuator/custom-disk-metrics",
+            r#"{"totalSpace":1000,"freeSpace":600,"usableSpace":500,"usedSpace":400}"#,
+        ),
+        ("/actuator/custom-cpu-metrics", r#"{"cpuCount":8,"cpuUsage":0.125}"#),
+        (
+            "/actuator/metrics/process.cpu.usage",
+            r#"{"measurements":[{"statistic":"VALUE","value":0.0312}]}"#,
+        ),
+        (
+            "/actuator/metrics/jvm.memory.max",
+            r#"{"measurements":[{"statistic":"VALUE","value":4294967294}]}"#,
+        ),
+        (
+            "/Marti/api/database/cotCount",
+            r#"{"version":"3","type":"java.util.Map","data":{"cotEvents":77,"cotImages":0}}"#,
+        ),
+    ] {
+        server.reply(path, ok(body));
+    }
+    server
+}
+
+/// takpulse with one server on this machine, and nothing else of the machine's to be seen.
+fn watch_port(keys: &str) -> App {
+    watch_host("127.0.0.1", keys)
+}
+
+fn watch_host(host: &str, keys: &str) -> App {
+    let nothing = tempfile::tempdir().expect("a directory").keep();
+    App::start(&format!(
+        "[collect.system]\nenabled = false\n[collect.docker]\nenabled = false\n\
+         [host]\nproc = {nothing:?}\nroot = {nothing:?}\n\
+         [collect.tak]\ninterval = \"1s\"\nunwatched_interval = \"1s\"\n\
+         [[collect.tak.servers]]\nname = \"edge\"\nhost = \"{host}\"\n{keys}\n"
+    ))
+}
+
+fn watch(server: &StandIn, authority: &Authority) -> App {
+    watch_port(&format!(
+        "https_port = {}\nclient_certificate = {:?}\nclient_key = {:?}",
+        server.port(),
+        authority.path("monitor.pem"),
+        authority.path("monitor.key")
+    ))
+}
+
+fn stream(app: &App) -> Stream {
+    app.stream("?topics=tak_status")
+}
+
+/// The first report.
+fn report(app: &App) -> Value {
+    stream(app).until("a report", |json| json.get("checks").is_some())
+}
+
+/// The first check of this name.
+fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let mut checks = report["checks"].as_array().expect("checks").iter();
+    checks.find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {report}"))
+}
+
+fn message<'a>(report: &'a Value, name: &str) -> &'a str {
+    check(report, name)["message"].as_str().expect("a message")
+}
+
+/// Another round, after `count` requests for the version.
+fn after_rounds(server: &StandIn, stream: &mut Stream, count: usize) -> Value {
+    let version = "GET /Marti/api/version";
+    let before = server.count(version);
+    stream.until("more rounds", |_| server.count(version) >= before + count)
+}
+
+#[test]
+fn an_administrators_certificate_is_told_all_on_one_connection() {
+    let authority = authority();
+    let server = official(&authority);
+    let app = watch(&server, &authority);
+    let mut stream = stream(&app);
+    let report = stream.until("healthy", |json| json["status"] == "healthy");
+    assert_eq!(
+        (&report["flavor"], &report["version"]),
+        (&"takserver".into(), &"5.2-RELEASE-30".into())
+    );
+    let api = check(&report, "authenticated_api");
+    assert_eq!(api["ok"], true, "{api}");
+    assert_eq!(api["target"], server.base("https") + SUBSCRIPTIONS);
+    assert_eq!(
+        message(&report, "database"),
+        "The server is connected to its database (PostgreSQL 15.14)."
+    );
+    let first: Vec<_> = server.asked().into_iter().filter(|asked| asked.connection == 1).collect();
+    assert!(first.len() > 15, "all of a round goes over one connection: {first:?}");
+    for asked in server.asked() {
+        assert!(asked.line.starts_with("GET "), "{asked:?}");
+        assert!(!asked.head.contains("accept-encoding") && !asked.head.contains("authorization"));
+    }
+    // What is asked seldom is still told.
+    let report = after_rounds(&server, &mut stream, 2);
+    assert_eq!(server.count("GET /Marti/api/database/cotCount"), 1);
+    assert_eq!(server.count("GET /Marti/api/home"), 1);
+    assert_eq!(server.count("GET /Marti/api/clientEndPoints"), 0);
+    let inside = &report["server"];
+    for (key, want) in [
+        ("api_heap_used_bytes", json!(543_270_664)),
+        ("api_heap_committed_bytes", json!(1_043_333_120)),
+        ("api_heap_max_bytes", json!(4_294_967_294_u64)),
+        ("messaging_heap_used_bytes", json!(445_533_456)),
+        ("cpu_percent", json!(3.1)),
+        ("machine_cpu_percent", json!(12.5)),
+        ("disk_available_bytes", json!(500)),
+        ("rx_bytes_per_s", json!(0.0)),
+        (
+            "database",
+            json!({"connected": true, "version": "15.14", "events": 77, "max_connections": 1045}),
+        ),
+    ] {
+        assert_eq!(inside[key], want, "{key}: {inside}");
+    }
+    assert!(inside.get("messaging_heap_max_bytes").is_none(), "nobody told: {inside}");
+    assert!(inside["uptime_seconds"].as_f64().is_some_and(|up| up > 1e6), "{inside}");
+    assert_eq!(inside["queues"][1], json!({"name": "broker", "size": 1, "capacity": 1000}));
+    assert_eq!(
+        inside["inputs"][0],
+        json!({"name": "stdssl", "protocol": "tls", "port": 8089, "clients": 3, "messages_per_s": 0.0, "rx_bytes_per_s": 0.0})
+    );
+    let links = inside["federations"].as_array().expect("links");
+    let up: Vec<_> = links.iter().map(|link| (&link["name"], link.get("connected"))).collect();
+    assert_eq!(
+        up,
+        [
+            (&json!("north"), Some(&json!(true))),
+            (&json!("south"), Some(&json!(false))),
+            (&json!("west"), None),
+            (&json!("10.9.0.7:40123"), Some(&json!(true)))
+        ]
+    );
+    let checks = report["checks"].as_array().expect("checks").iter();
+    let down = checks
+        .filter(|check| check["target"] == server.base("https") + "/Marti/api/outgoingconnections");
+    let down: Vec<_> = down.map(|check| check["message"].as_str().expect("a message")).collect();
+    assert!(
+        matches!(down[..], [link] if link.contains("link south is down (Connection refused)")),
+        "{down:?}"
+    );
+}
+
+#[test]
+fn users_are_listed_without_takpulse_itself() {
+    let authority = authority();
+    let server = official(&authority);
+    let report = report(&watch(&server, &authority));
+    let clients = &report["clients"];
+    // Two of ALPHA-1, BRAVO, and two that have not said who they are (one is takpulse's probe,
+    // whose address the fixture does not know).
+    assert_eq!(
+        (&clients["connections"], &clients["distinct"]),
+        (&5.into(), &2.into()),
+        "{clients}"
+    );
+    let list = clients["list"].as_array().expect("a list");
+    let names: Vec<_> =
+        list.iter().map(|user| user["callsign"].as_str().expect("a name")).collect();
+    assert!(!names.iter().any(|name| name.contains("takpulse")), "{names:?}");
+    assert!(names.contains(&"ALPHA-1") && names.contains(&"BRAVO"), "{names:?}");
+    assert_eq!(clients["sources"][0]["name"], SUBSCRIPTIONS);
+    assert_eq!(clients["sources"][0]["believed"], true);
+}
+
+#[test]
+fn a_certificate_that_is_no_administrators_is_told_what_it_may_know() {
+    let authority = authority();
+    let server = official(&authority);
+    server.reply("/Marti/api/home", ok("/webtak/index.html"));
+    let app = watch(&server, &authority);
+    let mut stream = stream(&app);
+    let report = stream.until("healthy", |json| json["status"] == "healthy");
+    assert_eq!(check(&report, "authenticated_api")["ok"], true);
+    assert!(message(&report, "authenticated_api").contains("is no administrator's"), "{report}");
+    after_rounds(&server, &mut stream, 2);
+    assert!(!server.asked().iter().any(|asked| asked.line.contains("/actuator/")));
+    assert_eq!(server.count("GET /Marti/api/home"), 1, "rights are looked at seldom");
+}
+
+#[test]
+fn rights_that_were_taken_are_noticed_without_a_fault() {
+    let authority = authority();
+    let server = official(&authority);
+    server.judge(|asked| {
+        let admins = asked.line.contains("/actuator/") || asked.line.contains("/inputs");
+        admins.then(|| Reply::Status(403, Vec::new()))
+    });
+    let app = watch(&server, &authority);
+    let mut stream = stream(&app);
+    let report = stream.until("healthy", |json| json["status"] == "healthy");
+    assert!(message(&report, "authenticated_api").contains("is no administrator's"), "{report}");
+    after_rounds(&server, &mut stream, 2);
+    assert_eq!(server.count("GET /actuator/takserver-database"), 1);
+}
+
+#[test]
+fn an_error_to_everything_is_called_what_it_is() {
+    let authority = authority();
+    let server = StandIn::over_tls(&authority);
+    server.reply_to_all(Reply::Status(500, b"{\"status\":\"INTERNAL_SERVER_ERROR\"}".to_vec()));
+    let report = report(&watch(&server, &authority));
+    assert_eq!(report["status"], "degraded", "{report}");
+    assert_eq!(check(&report, "authenticated_api")["ok"], false);
+    let said = report["message"].as_str().expect("a message");
+    assert!(said.contains("its parts have lost each other"), "{said}");
+    assert!(said.ends_with("restart it."), "{said}");
+    // A server in such a state is not asked fifteen questions more.
+    let last = server.asked().last().map_or(0, |asked| asked.connection);
+    assert!(server.asked().len() < 5 * last.max(2), "{:?}", server.asked().len());
+}
+
+#[test]
+fn a_certificate_that_the_api_does_not_know_is_told_so() {
+    let authority = authority();
+    let server = official(&authority);
+    server.judge(|asked| {
+        (asked.line != "GET /Marti/api/version").then(|| Reply::Status(401, Vec::new()))
+    });
+    let report = report(&watch(&server, &authority));
+    assert_eq!(check(&report, "authenticated_api")["ok"], false, "{report}");
+    assert!(
+        message(&report, "authenticated_api").starts_with("The API tells nothing to takpulse's client certificate (it answers with the status 401)"),
+        "{report}"
+    );
+}
+
+#[test]
+fn one_question_that_hangs_does_not_take_the_others_with_it() {
+    let authority = authority();
+    let server = official(&authority);
+    server.reply("/actuator/custom-memory-metrics", Reply::Hang);
+    let report = report(&watch(&server, &authority));
+    let api = check(&report, "authenticated_api");
+    assert_eq!(api["ok"], false, "{report}");
+    assert!(
+        message(&report, "authenticated_api")
+            .contains("/actuator/custom-memory-metrics: no answer within 3 s."),
+        "{api}"
+    );
+    assert_eq!(check(&report, "database")["ok"], true);
+    assert!(report["server"].get("api_heap_used_bytes").is_none(), "{report}");
+    assert_eq!(report["server"]["queues"][0]["name"], "submission", "asked after it: {report}");
+}
+
+#[test]
+fn when_all_of_them_hang_the_round_ends_and_says_what_was_not_asked() {
+    let authority = authority();
+    let server = official(&authority);
+    server.judge(|asked| {
+        let hangs = asked.line.contains("/actuator/") || asked.line.ends_with("/subscriptions/all");
+        hangs.then_some(Reply::Hang)
+    });
+    let report = report(&watch(&server, &authority));
+    // The collector's own limit would have left nothing but "unknown".
+    assert!(report.get("status").is_some(), "{report}");
+    assert_eq!(check(&report, "api")["ok"], true);
+    let api = check(&report, "authenticated_api");
+    assert_eq!(api["ok"], false);
+    let said = message(&report, "authenticated_api");
+    assert!(said.contains("subscriptions/all: no answer within 3 s; and 1 more."), "{said}");
+    assert!(said.contains(" could not be asked in the time that was left."), "{said}");
+    assert!(report.get("server").is_none(), "nothing is made up: {report}");
+}
+
+#[test]
+fn answers_of_another_kind_are_said_to_be_so_and_nothing_is_made_up() {
+    let authority = authority();
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let subscriptions = String::from_utf8(FIXTURES[0].1.to_vec()).expect("text");
+    let in_chunks = format!(
+        "{chunked}{:x}\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+        100,
+        &subscriptions[..100],
+        subscriptions.len() - 100,
+        &subscriptions[100..]
+    );
+    let half = format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{}", &subscriptions[..500]);
+    let gzip = Reply::With(200, "Content-Encoding: gzip\r\n".into(), b"\x1f\x8b".to_vec());
+    for (what, reply, ok, words) in [
+        ("chunks", Reply::Raw(in_chunks.into_bytes()), json!(true), "It answers, as to"),
+        (
+            "half a body",
+            Reply::Raw(half.into_bytes()),
+            json!(false),
+            "subscriptions/all: the connection was closed without an answer",
+        ),
+        ("wrong types", ok(r#"{"data":{"callsign":[1]}}"#), Value::Null, "holds no list `data`"),
+        ("a page", ok("<html>sign in</html>"), Value::Null, "is not the JSON that was expected"),
+        ("gzip", gzip, Value::Null, "compressed, which was not asked for"),
+        ("no HTTP", Reply::Raw(b"<event/>".to_vec()), json!(false), "in another protocol"),
+    ] {
+        let server = official(&authority);
+        server.reply(SUBSCRIPTIONS, reply);
+        let report = report(&watch(&server, &authority));
+        let api = check(&report, "authenticated_api");
+        assert_eq!(api.get("ok").unwrap_or(&Value::Null), &ok, "{what}: {api}");
+        assert!(message(&report, "authenticated_api").contains(words), "{what}: {api}");
+        assert_eq!(check(&report, "database")["ok"], true, "{what}: the others are asked");
+        // The second source is asked where the first one is missing.
+        let asked = server.count("GET /Marti/api/clientEndPoints") > 0;
+        assert_eq!(asked, what != "chunks", "{what}");
+    }
+}
+
+#[test]
+fn a_body_of_100_mb_is_cut_off() {
+    let authority = authority();
+    let server = official(&authority);
+    server.reply(SUBSCRIPTIONS, Reply::Huge);
+    let report = report(&watch(&server, &authority));
+    assert!(
+        message(&report, "authenticated_api").contains("longer than 4096 KiB, so it was cut off"),
+        "{report}"
+    );
+    assert_eq!(check(&report, "database")["ok"], true);
+    let rounds = server.count(&format!("GET {SUBSCRIPTIONS}")) as u64;
+    // 4 MiB and what is on the way in the buffers of two sockets.
+    assert!(server.sent() < rounds * 30_000_000, "{} in {rounds} rounds", server.sent());
+}
+
+#[test]
+fn a_database_that_is_lost_is_named() {
+    let authority = authority();
+    let server = official(&authority);
+    let lost = r#"{"apiConnected":true,"messagingConnected":false,"maxConnections":1}"#;
+    server.reply("/actuator/takserver-database", ok(lost));
+    let report = report(&watch(&server, &authority));
+    assert_eq!(report["status"], "degraded");
+    assert_eq!(
+        report["message"],
+        "The messaging process of TAK Server has lost its database: look whether PostgreSQL runs, is reached and has room on its disk."
+    );
+    assert_eq!(report["server"]["database"]["connected"], false, "{report}");
+}
+
+#[test]
+fn counters_become_rates_and_start_over_with_the_server() {
+    let authority = authority();
+    let server = official(&authority);
+    let count = std::sync::atomic::AtomicU64::new(0);
+    server.judge(move |asked| {
+        if !asked.line.ends_with("/custom-network-metrics") {
+            return None;
+        }
+        // Started anew at the fourth round.
+        let round = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 4;
+        Some(ok(format!("{{\"bytesRead\":{},\"bytesWritten\":7}}", round * 1_000_000)))
+    });
+    let app = watch(&server, &authority);
+    let mut stream = stream(&app);
+    let report = stream.until("a rate", |json| json["server"].get("rx_bytes_per_s").is_some());
+    let rate = report["server"]["rx_bytes_per_s"].as_f64().expect("a number");
+    assert!(rate > 1000.0 && rate < 1_100_000.0, "{rate}");
+    assert_eq!(report["server"]["tx_bytes_per_s"], 0.0);
+    let report = stream
+        .until("none, after the restart", |json| json["server"].get("rx_bytes_per_s").is_none());
+    assert_eq!(report["server"]["tx_bytes_per_s"], 0.0, "only what went backwards");
+}
+
+/// OpenTAKServer as its source has it, for one login.
+fn open_tak(server: &StandIn) {
+    let token =
+        r#"{"meta":{"code":200},"response":{"csrf_token":"IjQ2.aSQ","identity_attributes":[]}}"#;
+    server.judge(move |asked| {
+        let signed_in = asked.head.contains("cookie: session=in");
+        match asked.line.as_str() {
+            "GET /api/login" => {
+                let cookie = "Set-Cookie: session=form; HttpOnly; Path=/; SameSite=Strict\r\n";
+                // As its development server does after each answer.
+                let headers = format!("Connection: close\r\n{cookie}");
+                Some(Reply::With(200, headers, token.into()))
+            }
+            "POST /api/login" => {
+                let right = r#"{"password":"p\"1","username":"administrator"}"#;
+                let form = asked.head.contains("cookie: session=form")
+                    && asked.head.contains("x-csrftoken: ijq2.asq")
+                    && asked.head.contains("content-type: application/json");
+                assert!(form, "{asked:?}");
+                Some(if asked.body == right {
+                    let cookie = "Set-Cookie: session=in; HttpOnly; Path=/; SameSite=Strict\r\n";
+                    let body =
+                        r#"{"meta":{"code":200},"response":{"tf_required":false,"user":{}}}"#;
+                    Reply::With(200, cookie.into(), body.into())
+                } else {
+                    Reply::Status(400, b"{\"meta\":{\"code\":400},\"response\":{}}".to_vec())
+                })
+            }
+            "GET /api/status" | "GET /api/eud" if !signed_in => {
+                Some(Reply::Status(401, Vec::new()))
+            }
+            _ => None,
+        }
+    });
+    let config = r#"{"version":"3","type":"ServerConfig","data":{"version":"1.7.14","api":"3","hostname":"127.0.0.1"},"nodeId":"x"}"#;
+    for (path, body) in [
+        ("/Marti/api/version/config", config.as_bytes()),
+        ("/api/health", b"{\"status\":\"healthy\"}"),
+        (
+            "/api/status",
+            include_bytes!("../../src/collect/tak/checks/told/fixtures/ots_status.json"),
+        ),
+        ("/api/eud", include_bytes!("../../src/collect/tak/checks/told/fixtures/eud.json")),
+        ("/Marti/api/clientEndPoints", FIXTURES[6].1),
+    ] {
+        server.reply(path, ok(body));
+    }
+}
+
+const LOGIN: &str = "api_user = \"administrator\"\napi_password = 'p\"1'";
+
+#[test]
+fn opentakserver_is_asked_signed_in_and_the_session_is_kept() {
+    let server = StandIn::plain();
+    open_tak(&server);
+    let app = watch_port(&format!("http_port = {}\n{LOGIN}", server.port()));
+    let mut stream = stream(&app);
+    let report = stream.until("healthy", |json| json["status"] == "healthy");
+    assert_eq!(
+        (&report["flavor"], &report["version"]),
+        (&"opentakserver".into(), &"OpenTAKServer-1.7.14".into())
+    );
+    assert_eq!(message(&report, "authenticated_api"), "It answers to takpulse's login.");
+    assert_eq!(message(&report, "database"), "OpenTAKServer reads from its database.");
+    assert!(report["server"]["uptime_seconds"].as_f64().is_some_and(|up| up > 3000.0), "{report}");
+    after_version_config(&server, &mut stream, 3);
+    assert_eq!(server.count("POST /api/login"), 1, "one login for all rounds");
+    // The session ends: one more login, and no fault.
+    let fresh = server.count("GET /api/status");
+    server.reply("/api/status", Reply::Status(401, Vec::new()));
+    stream.until("it was refused", |_| server.count("GET /api/status") > fresh);
+    assert!(server.count("POST /api/login") <= 2, "a login that opens nothing is not repeated");
+    assert!(!app.log().contains("p\"1"), "{}", app.log());
+}
+
+/// Another round of OpenTAKServer.
+fn after_version_config(server: &StandIn, stream: &mut Stream, count: usize) -> Value {
+    let config = "GET /Marti/api/version/config";
+    let before = server.count(config);
+    stream.until("more rounds", |_| server.count(config) >= before + count)
+}
+
+#[test]
+fn a_wrong_password_is_tried_once_and_shown_nowhere() {
+    let server = StandIn::plain();
+    open_tak(&server);
+    let login = "api_user = \"administrator\"\napi_password = \"hunter2wrong\"";
+    let app = watch_port(&format!("http_port = {}\n{login}", server.port()));
+    let mut stream = stream(&app);
+    let report = stream.until("degraded", |json| json["status"] == "degraded");
+    assert_eq!(check(&report, "authenticated_api")["ok"], false);
+    assert!(
+        message(&report, "authenticated_api")
+            .starts_with("OpenTAKServer refuses the login: correct api_user and api_password"),
+        "{report}"
+    );
+    assert_eq!(check(&report, "database")["ok"], true);
+    let report = after_version_config(&server, &mut stream, 3);
+    assert!(message(&report, "authenticated_api").contains("refuses the login"), "{report}");
+    assert_eq!(server.count("POST /api/login"), 1, "nobody's account is locked");
+    let state = app.get("/api/state");
+    for said in [report.to_string(), app.log(), String::from_utf8_lossy(&state.body).into()] {
+        assert!(!said.contains("hunter2wrong"), "{said}");
+    }
+}
+
+#[test]
+fn a_password_is_not_sent_where_it_can_be_read() {
+    let server = StandIn::plain();
+    open_tak(&server);
+    // It leads here, but no more than any other address does it say that nobody is in between.
+    let keys = format!("http_port = {}\n{LOGIN}", server.port());
+    let report = report(&watch_host("0.0.0.0", &keys));
+    assert!(check(&report, "authenticated_api").get("ok").is_none(), "{report}");
+    let said = message(&report, "authenticated_api");
+    assert!(said.contains("without TLS the password could be read on the way"), "{said}");
+    assert!(server.count("GET /Marti/api/clientEndPoints") > 0);
+    assert!(!server.asked().iter().any(|asked| asked.line.contains("/api/login")));
+}
+
+#[test]
+fn a_password_is_sent_elsewhere_only_to_who_proves_to_be_the_server() {
+    let (authority, other) = (authority(), Authority::found("another"));
+    let server = StandIn::over_tls(&authority);
+    open_tak(&server);
+    let watch = |vouching: &str| {
+        let certificates: Vec<_> = [vouching].into_iter().filter(|path| !path.is_empty()).collect();
+        watch_host(
+            "0.0.0.0",
+            &format!(
+                "https_port = {}\ncertificates = {certificates:?}\n{LOGIN}\n\
+                 client_certificate = {:?}\nclient_key = {:?}",
+                server.port(),
+                authority.path("monitor.pem"),
+                authority.path("monitor.key"),
+            ),
+        )
+    };
+    let logins = || server.asked().iter().filter(|asked| asked.line.contains("/api/login")).count();
+    // Nothing to hold it against; and an authority that has not signed it.
+    for vouching in ["", other.path("ca.pem").to_str().expect("a path")] {
+        let report = report(&watch(vouching));
+        let said = message(&report, "authenticated_api");
+        assert!(said.contains("nothing proves that this is your server"), "{said}");
+        assert_eq!(logins(), 0, "{report}");
+    }
+    let report = report(&watch(authority.path("ca.pem").to_str().expect("a path")));
+    assert_eq!(
+        message(&report, "authenticated_api"),
+        "It answers to takpulse's login.",
+        "{report}"
+    );
+    assert!(logins() > 0);
+}
+
+#[test]
+fn a_database_that_opentakserver_cannot_read_is_named_although_it_says_healthy() {
+    let server = StandIn::plain();
+    open_tak(&server);
+    server.reply("/Marti/api/clientEndPoints", Reply::Status(500, b"<h1>Internal".to_vec()));
+    server.reply("/api/status", Reply::Status(500, b"<h1>Internal".to_vec()));
+    server.reply("/api/eud", Reply::Status(500, b"<h1>Internal".to_vec()));
+    let report = report(&watch_port(&format!("http_port = {}\n{LOGIN}", server.port())));
+    assert_eq!(report["status"], "degraded");
+    assert_eq!(check(&report, "database")["ok"], false);
+    assert!(message(&report, "database").contains("look whether PostgreSQL runs"), "{report}");
+}
+
+#[test]
+fn without_a_login_opentakserver_is_not_asked_for_more() {
+    let server = StandIn::plain();
+    open_tak(&server);
+    let report = report(&watch_port(&format!("http_port = {}", server.port())));
+    assert_eq!(report["status"], "healthy", "{report}");
+    assert!(check(&report, "authenticated_api").get("ok").is_none());
+    assert!(message(&report, "authenticated_api").contains("set api_user and api_password"));
+    assert!(!server.asked().iter().any(|asked| asked.line.contains("/api/login")));
+}
+
+#[test]
+fn sources_that_are_known_to_lie_are_shown_as_such() {
+    let server = StandIn::plain();
+    server.reply("/Marti/api/version", ok("FreeTAKServer-2.2.1"));
+    server.reply("/Marti/api/clientEndPoints", ok(FIXTURES[6].1));
+    let report = report(&watch_port(&format!("http_port = {}", server.port())));
+    assert_eq!(report["flavor"], "freetakserver");
+    let source = &report["clients"]["sources"][0];
+    assert_eq!(
+        (&source["name"], &source["believed"]),
+        (&"/Marti/api/clientEndPoints".into(), &false.into())
+    );
+    assert!(
+        source["message"].as_str().is_some_and(|text| text.contains("is an example")),
+        "{source}"
+    );
+    assert!(report["clients"].get("list").is_none(), "{report}");
+    assert!(report["clients"].get("connections").is_none(), "never a made-up number: {report}");
+}
