@@ -28,7 +28,7 @@ function start(signal) {
   const expected = new Expected();
   const glance = new Glance(byId('glance'), byId('icon'));
   const panels = {
-    tak_status: new TakPanel(byId('tak')),
+    tak_status: new TakPanel({ tak: byId('tak'), users: byId('users'), inside: byId('inside') }, signal),
     system_metrics: new HostPanel(byId('host')),
     docker_status: new ContainersPanel(byId('containers')),
   };
@@ -68,7 +68,7 @@ function start(signal) {
     const calm = expected.verdict(Object.keys(view.topics));
     glance.show({ problems: found, calm, node: view.node, now: view.now });
     for (const topic of TOPICS) panels[topic].showState(view.topics[topic], online(), expected.topics.includes(topic));
-    drawSoon(); // The events' ages.
+    drawSoon(); // The users' and the events' ages.
   }
 
   function draw() {
@@ -80,6 +80,7 @@ function start(signal) {
       shown[topic] = data;
       panels[topic].show(data, now);
     }
+    panels.tak_status.tick(now);
     events.show(store.nodes(), now);
   }
 

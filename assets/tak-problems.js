@@ -2,93 +2,107 @@
 //
 // Pure; see problems.js for the shape.
 
-import { daysLeft } from './format.js';
+import { certificateProblems, concernsServer, ending } from './certificate-problems.js';
 import { layerName } from './words.js';
-
-/** Days before the end from which a certificate is worth a warning, and is a problem. */
-const WARN_DAYS = 30;
-const BAD_DAYS = 7;
+import { places } from './places.js';
 
 /** The checks that a certificate's own sentence replaces. */
 const EXPIRY_CHECKS = ['certificate', 'client_certificate'];
 
-/** The certificate of this very dashboard is none of the TAK server's. */
-const isOurs = ({ role }) => role === 'takpulse';
+/** As many places where a layer fails get a sentence each; more share one. */
+const ONE_BY_ONE = 2;
+
+/** Where “X” fails would not say what is wrong. */
+const FAULTS = {
+  log: 'The TAK server’s log tells of trouble:',
+  restarts: 'The TAK server does not stay up:',
+  canary: 'A test message did not arrive:',
+  configuration: 'The TAK server’s configuration has a fault:',
+};
 
 /** The problems in a `tak_status` reading. */
-export function takProblems({ status, message, checks, certificates }) {
-  const ending = once((certificates ?? []).filter(({ days_left: left }) => left <= WARN_DAYS));
+export function takProblems({ status, message, checks, certificates, servers }) {
+  const soon = ending(certificates);
   // A certificate that ends is told with its days; once is enough.
-  const told = ({ name, target }) => EXPIRY_CHECKS.includes(name) && ending.some(({ source }) => source === target);
+  const told = ({ name, target }) => EXPIRY_CHECKS.includes(name) && soon.some((one) => one.places.includes(target));
   const all = (checks ?? []).filter((check) => !told(check));
-  const found = ending.map(certificateProblem);
-  const servers = [...new Set((checks ?? []).map((check) => check.server))];
-  if (servers.length > 1) {
-    const each = servers.flatMap((server) => serverProblems(server, all.filter((check) => check.server === server), message));
+  const found = certificateProblems(soon);
+  const names = [...new Set([...(checks ?? []).map(({ server }) => server), ...(servers ?? []).map(({ name }) => name)])];
+  if (names.length > 1) {
+    const of = (server) => all.filter((check) => check.server === server);
+    const each = names.flatMap((server) => serverProblems(server, of(server), { message, servers, soon }));
     if (each.length > 0) return [...each, ...found];
   }
   if (status === 'down') {
     // Every layer fails then: one sentence says it.
     return [bad('tak-down', 'The TAK server is down:', message ?? all.filter(failed).map(reason).join(' ')), ...found];
   }
-  const layers = all.filter(failed).map(layerProblem);
+  const layers = layerProblems(all);
+  return [...layers, ...stateProblems({ status, message }, layers.length > 0 || soon.some(concernsServer)), ...found];
+}
+
+/** What a server's state says, unless something else has explained it. */
+function stateProblems({ status, message, name }, explained) {
+  const server = name ? `The TAK server “${name}”` : 'The TAK server';
+  const key = name ? `-${name}` : '';
   if (status === undefined && message) {
-    found.unshift({ key: 'tak-unknown', severity: 'warning', what: 'The TAK server’s state is not known:', detail: message });
+    const what = name ? `The state of the TAK server “${name}” is not known:` : 'The TAK server’s state is not known:';
+    return [{ key: `tak-unknown${key}`, severity: 'warning', what, detail: message }];
   }
-  if (status === 'degraded' && layers.length === 0 && ending.every(isOurs)) {
-    found.unshift(bad('tak-degraded', 'The TAK server is not well:', message));
-  }
-  return [...layers, ...found];
+  return status === 'degraded' && !explained ? [bad(`tak-degraded${key}`, `${server} is not well:`, message)] : [];
 }
 
 const bad = (key, what, detail) => ({ key, severity: 'bad', what, detail });
 
 const failed = (check) => check.ok === false;
 
-/** Several servers may be given the same client certificate. */
-function once(certificates) {
-  const key = ({ role, subject, source }) => `${role} ${subject} ${source}`;
-  return [...new Map(certificates.map((one) => [key(one), one])).values()];
-}
-
 /**
- * One of several servers. The report's status is the worst one's, so whether this one is down is seen
- * from its layers; takpulse's own certificate is none of them.
+ * One of several servers. Where the report tells of each, it says which ones are down; else that is seen
+ * from the layers, takpulse's own certificate being none of them.
  */
-function serverProblems(server, checks, message) {
+function serverProblems(server, checks, { message, servers, soon }) {
+  const told = servers?.find(({ name }) => name === server);
   const layers = checks.filter((check) => check.name !== 'client_certificate');
-  const faults = checks.filter(failed);
-  if (!layers.some(failed) || layers.some((check) => check.ok === true)) return faults.map(layerProblem);
+  const faults = layers.filter(failed);
+  const down = told ? told.status === 'down' : faults.length > 0 && !layers.some((check) => check.ok === true);
+  if (!down) {
+    const found = layerProblems(checks);
+    const explained = found.length > 0 || soon.some((one) => one.server === server && concernsServer(one));
+    return [...found, ...(told ? stateProblems(told, explained) : [])];
+  }
   // The report's message is about the worst server, and names it.
   const own = server && message?.startsWith(`${server}: `) ? message.slice(server.length + 2) : undefined;
   const what = server ? `The TAK server “${server}” is down:` : 'The TAK server is down:';
-  const rest = faults.filter((check) => !layers.includes(check));
-  return [bad(`tak-down-${server ?? ''}`, what, own ?? reason(layers.find(failed))), ...rest.map(layerProblem)];
+  const detail = told?.message || own || (faults.length > 0 ? reason(faults[0]) : undefined);
+  return [bad(`tak-down-${server ?? ''}`, what, detail), ...layerProblems(checks.filter((check) => !layers.includes(check)))];
+}
+
+/** Each layer that fails; one that fails in many places, once. */
+function layerProblems(checks) {
+  const layers = new Map();
+  for (const check of checks.filter(failed)) {
+    const key = `${check.server} ${check.name}`;
+    layers.set(key, [...(layers.get(key) ?? []), check]);
+  }
+  return [...layers.values()].flatMap((members) => (members.length > ONE_BY_ONE ? [folded(members)] : members.map(layerProblem)));
 }
 
 function layerProblem(check) {
-  const name = [check.server, layerName(check.name)].filter(Boolean).join(', ');
-  return bad(`tak-check-${name}-${check.target}`, `TAK server: “${name}” fails:`, reason(check));
+  return bad(`tak-check-${titleOf(check)}-${check.target}`, faultOf(check), reason(check));
 }
 
-function certificateProblem(certificate) {
-  const { subject, role, source, days_left: left, not_after: end } = certificate;
-  const ours = isOurs(certificate);
-  const when = left < 0 ? daysLeft(left) : `expires ${left < 1 ? daysLeft(left) : `in ${daysLeft(left)}`}`;
-  const where = [role, source].filter(Boolean).join(', ');
-  const name = ours ? `takpulse’s own certificate${subject ? ` (${subject})` : ''}` : `Certificate ${subject ?? ''}`.trim();
-  return {
-    key: `certificate-${subject}-${source}`,
-    severity: left <= BAD_DAYS ? 'bad' : 'warning',
-    what: ours ? `${name} ${when}:` : `${name} ${when}`,
-    detail: ours ? renewal(left, source ?? 'it') : where && `(${where}).`,
-    since: left < 0 ? end : undefined,
-  };
+function folded(members) {
+  const [first, ...others] = members;
+  const rest = places(others.map(({ target }) => target)).join(', ');
+  return bad(`tak-check-${titleOf(first)}`, faultOf(first), `${reason(first)} The same layer fails on ${rest}.`);
 }
 
-function renewal(left, file) {
-  if (left < 0) return `browsers warn of this dashboard until ${file} is renewed.`;
-  return `renew ${file}, or browsers will warn of this dashboard.`;
+const titleOf = ({ server, name }) => [server, layerName(name)].filter(Boolean).join(', ');
+
+function faultOf(check) {
+  const fault = FAULTS[check.name];
+  if (fault) return check.server ? `${check.server}: ${fault.charAt(0).toLowerCase()}${fault.slice(1)}` : fault;
+  return `TAK server: “${titleOf(check)}” fails:`;
 }
 
 /** What a check said; its target too, unless that is part of it. */

@@ -1,11 +1,15 @@
-// The TAK panel: what the box is for, and where it breaks.
-//
-// The checks are layers (running, port, TLS, CoT, API): the first red box is the place to look.
+// The TAK panel: what the box is for, and where it breaks; who is on and what the server tells of its
+// inside have cards of their own beside it.
 
+import { Certificates } from './certificates.js';
+import { InsidePanel } from './inside.js';
 import { Panel } from './panel.js';
-import { fields, follow, setAttribute, setIcon, setPill, setText, stamp } from './dom.js';
-import { day, daysLeft, latency } from './format.js';
-import { certificateRole, layerName, serverName } from './words.js';
+import { UsersPanel } from './users.js';
+import { fields, follow, setAttribute, setPill, setText, stamp } from './dom.js';
+import { headline } from './user-list.js';
+import { serverName } from './words.js';
+import { showLayers } from './layers.js';
+import { tells } from './inside-figures.js';
 
 const STATUS = {
   healthy: { kind: 'ok', word: 'Healthy' },
@@ -20,25 +24,67 @@ const NOT_INSTALLED =
   'No TAK server was found on this machine. If there is one, name it under [[collect.tak.servers]] in config.toml.';
 
 export class TakPanel extends Panel {
-  show({ status, flavor, version, checks, certificates, message }) {
-    const { about, pill, servers, certificates: list, certificateBox, none } = this.parts;
+  #certificates;
+  #users;
+  #inside;
+  #cards;
+  #stopped; // The time of a reading that is not believed any more.
+
+  /** `sections`: `{tak, users, inside}`. */
+  constructor({ tak, users, inside }, signal) {
+    super(tak);
+    this.#certificates = new Certificates(this.parts, signal);
+    this.#users = new UsersPanel(users, signal);
+    this.#inside = new InsidePanel(inside);
+    // Each with whether it has anything to show.
+    this.#cards = new Map([this.#users, this.#inside].map((card) => [card, false]));
+  }
+
+  showState(reading, online, enabled) {
+    super.showState(reading, online, enabled);
+    for (const card of this.#cards.keys()) card.showState(reading, online, enabled);
+    this.#hide(!reading);
+    this.#stopped = reading && (reading.stale || !online) ? reading.data.timestamp : undefined;
+  }
+
+  clear() {
+    super.clear();
+    this.#users.clear();
+    this.#inside.clear();
+  }
+
+  show(data, now) {
+    const { status, flavor, version, certificates, clients, message } = data;
+    const { about, pill, servers: list, notice } = this.parts;
     const { kind, word } = STATUS[status] ?? NOT_KNOWN;
     setPill(pill, kind, word);
-    setText(about, serverName(flavor, version));
-    this.showNotice(message ?? (status === 'not_installed' ? NOT_INSTALLED : undefined));
-    setAttribute(this.parts.notice, 'data-kind', kind);
-    const groups = byServer(checks ?? []);
-    follow(servers, groups, (group) => group.server, createServer, (block, group) => {
-      block.parts.name.hidden = groups.length === 1;
-      setText(block.parts.name, group.server || 'This machine');
-      follow(block.parts.layers, group.checks, (check) => `${check.name} ${check.target}`, createLayer, updateLayer);
-      const reasons = group.checks.filter((check) => check.ok !== true && check.message && check.message !== message);
-      follow(block.parts.reasons, reasons, (check) => `${check.name} ${check.target}`, () => stamp('reason'), updateReason);
-    });
-    const sorted = [...(certificates ?? [])].sort((a, b) => (a.days_left ?? Infinity) - (b.days_left ?? Infinity));
-    certificateBox.hidden = status === 'not_installed' && sorted.length === 0;
-    none.hidden = sorted.length > 0;
-    follow(list, sorted, (one) => `${one.role} ${one.subject} ${one.source}`, createCertificate, updateCertificate);
+    const blocks = serverBlocks(data);
+    const several = blocks.length > 1;
+    setText(about, several ? `${blocks.length} servers` : serverName(flavor, version));
+    const said = message ?? (status === 'not_installed' ? NOT_INSTALLED : undefined);
+    this.showNotice(said);
+    setAttribute(notice, 'data-kind', kind);
+    follow(list, blocks, ({ name }) => name, createServer, (block, server) => updateServer(block, server, several, said));
+    this.#certificates.show(certificates, status === 'not_installed');
+
+    this.#cards.set(this.#users, status !== 'not_installed' || clients !== undefined);
+    this.#users.show(clients, several, now);
+    const insides = blocks.filter(({ inside }) => tells(inside));
+    this.#cards.set(this.#inside, insides.length > 0);
+    this.#inside.show(insides, several);
+    this.#hide(false);
+  }
+
+  /**
+   * What ticks: ages, by the server's clock. Those of an old reading stay what they were then: who has
+   * reported since is not known.
+   */
+  tick(now) {
+    this.#users.tick(this.#stopped ?? now);
+  }
+
+  #hide(all) {
+    for (const [card, worth] of this.#cards) card.section.hidden = all || !worth;
   }
 }
 
@@ -53,54 +99,36 @@ export function byServer(checks) {
   return [...groups].map(([server, members]) => ({ server, checks: members }));
 }
 
+/** Each server with all that is told of it: `[{name, checks, inside?, told?}]`. Pure. */
+export function serverBlocks({ checks, servers, server: inside }) {
+  const groups = byServer(checks ?? []).map((group) => ({ name: group.server, checks: group.checks }));
+  if (!servers?.length) return groups.length > 1 ? groups : [{ name: '', checks: [], ...groups[0], inside }];
+  const named = servers.map((told) => {
+    const checked = groups.find(({ name }) => name === told.name)?.checks ?? [];
+    return { name: told.name, checks: checked, inside: told.server, told };
+  });
+  return [...named, ...groups.filter(({ name }) => !servers.some((told) => told.name === name))];
+}
+
 function createServer() {
   const block = stamp('server');
   block.parts = fields(block);
   return block;
 }
 
-function createLayer() {
-  const row = stamp('layer');
-  row.parts = fields(row);
-  return row;
-}
-
-const kindOf = ({ ok }) => (ok === true ? 'ok' : ok === false ? 'bad' : 'unknown');
-
-function updateLayer(row, check) {
-  const { icon, word, name, detail } = row.parts;
-  const kind = kindOf(check);
-  const time = latency(check.latency_ms);
-  setAttribute(row, 'data-kind', kind);
-  setIcon(icon, kind);
-  setText(name, layerName(check.name) ?? '');
-  setText(word, { ok: time ?? 'ok', bad: 'failed', unknown: 'not known' }[kind]);
-  setText(detail, check.target ?? '');
-  setAttribute(row, 'title', [layerName(check.name), check.target, time, check.message].filter(Boolean).join('\n'));
-}
-
-/** Below the strip: why a layer isn't well, and what to do. */
-function updateReason(row, check) {
-  const { icon, name, message } = (row.parts ??= fields(row));
-  const kind = kindOf(check);
-  setAttribute(row, 'data-kind', kind);
-  setIcon(icon, kind);
-  setText(name, `${layerName(check.name)}:`);
-  setText(message, check.message);
-}
-
-function createCertificate() {
-  const row = stamp('certificate');
-  row.parts = fields(row);
-  return row;
-}
-
-function updateCertificate(row, { role, subject, not_after: end, days_left: left, source }) {
-  const { subject: name, role: part, pill } = row.parts;
-  setText(name, subject ?? 'without a subject');
-  setAttribute(name, 'title', [subject, source].filter(Boolean).join('\n'));
-  setText(part, [certificateRole(role), source].filter(Boolean).join(', '));
-  setAttribute(part, 'title', part.textContent);
-  const kind = !Number.isFinite(left) ? 'unknown' : left <= 7 ? 'bad' : left <= 30 ? 'warning' : 'ok';
-  setPill(pill, kind, daysLeft(left) ?? '–', end ? `until ${day(end)}` : 'Its end is not known.');
+function updateServer(block, { name, checks, told }, several, said) {
+  const { head, name: title, pill, about, message } = block.parts;
+  head.hidden = !several;
+  setText(title, name || 'This machine');
+  pill.hidden = !told;
+  const { kind, word } = STATUS[told?.status] ?? NOT_KNOWN;
+  setPill(pill, kind, word);
+  const figures = told && headline(told).about;
+  setText(about, [told && serverName(told.flavor, told.version), figures].filter(Boolean).join(', '));
+  // The worst one's sentence stands above all of them, with its name.
+  const own = told?.message;
+  const above = said === own || said === `${name}: ${own}`;
+  message.hidden = !own || above;
+  setText(message, own ?? '');
+  showLayers(block.parts, checks, [said, own, said?.startsWith(`${name}: `) ? said.slice(name.length + 2) : undefined]);
 }

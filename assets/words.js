@@ -2,6 +2,7 @@
 //
 // A name that is not listed (a newer server, another collector) is shown as it is.
 
+// In the order in which they are shown.
 const LAYERS = {
   process: 'Processes',
   unit: 'Service',
@@ -10,6 +11,13 @@ const LAYERS = {
   certificate: 'Certificate',
   cot: 'CoT ping',
   api: 'API',
+  authenticated_api: 'Signed-in API',
+  database: 'Database',
+  broker: 'Message broker',
+  log: 'Log',
+  restarts: 'Restarts',
+  canary: 'Test message',
+  configuration: 'Configuration',
   client_certificate: 'Client certificate',
 };
 
@@ -22,12 +30,25 @@ const FLAVORS = {
 
 const CONTAINER_STATES = { exited: 'stopped' };
 
-const CERTIFICATE_ROLES = { takpulse: 'this dashboard' };
+const CERTIFICATE_ROLES = {
+  server: 'the server’s own',
+  issuer: 'who signed the server’s',
+  truststore: 'an authority the server trusts',
+  file: 'in the server’s folder',
+  client: 'takpulse’s, as a client',
+  takpulse: 'this dashboard’s (takpulse)',
+};
 
 const translate = (words) => (name) => words[name] ?? name?.replaceAll('_', ' ');
 
 /** A layer of a TAK server: `cot` is "CoT ping". */
 export const layerName = translate(LAYERS);
+
+/** Its place among the layers; those that are not listed come last. */
+export function layerRank(name) {
+  const rank = Object.keys(LAYERS).indexOf(name);
+  return rank === -1 ? Infinity : rank;
+}
 
 const flavorName = translate(FLAVORS);
 
@@ -38,7 +59,7 @@ export function serverName(flavor, version) {
   return [named ? undefined : kind, version].filter(Boolean).join(' ');
 }
 
-/** Whose certificate it is: `takpulse` is "this dashboard". */
+/** Whose certificate it is: `server` is "the server’s own". */
 export const certificateRole = translate(CERTIFICATE_ROLES);
 
 /** A container's state: `exited` is "stopped". */

@@ -34,6 +34,11 @@ check('daysLeft', [
   [-3, 'expired 2 days ago'], [-2, 'expired 1 day ago'], [-0.5, 'expired today'], [0, 'within a day'], [1, '1 day'], [12.9, '12 days'], [729, '729 days'],
   [730, '2.0 years'], [3300, '9.0 years'],
 ]);
+check('countdown', [
+  [-2, 'expired 1 day ago'], [-0.5, 'expired today'], [0, 'ends within a day'], [1, '1 day left'], [12, '12 days left'], [3300, '9.0 years left'],
+]);
+check('ago', [[0, '0 s ago'], [200, '3 min ago'], [7500, '2 h ago']]);
+check('whole', [[0, '0'], [1234567.4, '1,234,567']]);
 check('latency', [[0.2, '0.2 ms'], [21.4, '21 ms'], [1400, '1.4 s']]);
 check('load', [[0.814, '0.81'], [12.34, '12.3']]);
 check('sentence', [
@@ -46,4 +51,8 @@ test('one is singular', () => {
   assert.equal(format.count(1, 'problem'), '1 problem');
   assert.equal(format.count(2, 'problem'), '2 problems');
   assert.equal(format.count(0, 'core'), '0 cores');
+});
+
+test('a list ends in "and"', () => {
+  assert.deepEqual([[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map(format.listed), ['', 'a', 'a and b', 'a, b and c']);
 });

@@ -52,11 +52,11 @@ test('certificates warn a month ahead and are a problem in the last week', () =>
   const certificate = (days_left) => said({ tak: { status: 'healthy', certificates: [{ subject: 'CN=t', role: 'server', days_left }] } });
   assert.deepEqual(certificate(31), []);
   assert.deepEqual(certificate(undefined), []);
-  assert.deepEqual(certificate(30), ['? Certificate CN=t expires in 30 days (server).']);
-  assert.deepEqual(certificate(1), ['! Certificate CN=t expires in 1 day (server).']);
-  assert.deepEqual(certificate(0), ['! Certificate CN=t expires within a day (server).']);
-  assert.deepEqual(certificate(-1), ['! Certificate CN=t expired today (server).']);
-  assert.deepEqual(certificate(-3), ['! Certificate CN=t expired 2 days ago (server).']);
+  assert.deepEqual(certificate(30), ['? The TAK server’s certificate (CN=t) expires in 30 days.']);
+  assert.deepEqual(certificate(1), ['! The TAK server’s certificate (CN=t) expires in 1 day.']);
+  assert.deepEqual(certificate(0), ['! The TAK server’s certificate (CN=t) expires within a day.']);
+  assert.deepEqual(certificate(-1), ['! The TAK server’s certificate (CN=t) expired today.']);
+  assert.deepEqual(certificate(-3), ['! The TAK server’s certificate (CN=t) expired 2 days ago.']);
 });
 
 test('takpulse’s own certificate is told apart, with its file and what to do', () => {
@@ -79,17 +79,81 @@ test('a certificate that ends is told once, with its days', () => {
   const check = { name: 'certificate', target: 'a:8089', ok: false, message: 'It ends.' };
   const certificate = { subject: 't', role: 'server', source: 'a:8089', days_left: 3 };
   assert.deepEqual(said({ tak: { status: 'degraded', checks: [check], certificates: [certificate] } }), [
-    '! Certificate t expires in 3 days (server, a:8089).',
+    '! The TAK server’s certificate (t) expires in 3 days (on 8089).',
+  ]);
+  // Wherever else it was seen.
+  const elsewhere = { ...certificate, also: ['a:8443', '/opt/takserver.p12'] };
+  assert.deepEqual(said({ tak: { status: 'degraded', checks: [check, { ...check, target: 'a:8443' }], certificates: [elsewhere] } }), [
+    '! The TAK server’s certificate (t) expires in 3 days (on 8089, 8443 and in takserver.p12).',
   ]);
   // takpulse's own has a check of another name, and may be presented to several servers.
   const own = { name: 'client_certificate', target: '/c.pem', ok: false, message: 'It ends.' };
   const client = { subject: 't', role: 'client', source: '/c.pem', days_left: 3 };
   const both = { checks: [{ ...own, server: 'a' }, { ...own, server: 'b' }], certificates: [client, client] };
   for (const tak of [{ checks: [own], certificates: [client] }, both]) {
-    assert.deepEqual(said({ tak: { status: 'degraded', ...tak } }), ['! Certificate t expires in 3 days (client, /c.pem).']);
+    assert.deepEqual(said({ tak: { status: 'degraded', ...tak } }), ['! takpulse’s client certificate (t) expires in 3 days (in c.pem).']);
   }
   const unreadable = { ...own, message: '/c.pem cannot be read.' };
   assert.deepEqual(said({ tak: { status: 'degraded', checks: [unreadable] } }), ['! TAK server: “Client certificate” fails: /c.pem cannot be read.']);
+});
+
+test('one certificate in several roles is told as the one that matters most', () => {
+  const one = (role, source, more) => ({ subject: 't', issuer: 'ca', not_after: 9, days_left: 3, role, source, ...more });
+  const certificates = [one('file', '/f/t.pem'), one('server', 'h:8089', { server: 'edge' }), one('truststore', '/f/trust.jks')];
+  const sentence = '! The TAK server’s certificate (t) expires in 3 days (edge: on 8089 and in t.pem and trust.jks).';
+  assert.deepEqual(said({ tak: { status: 'healthy', certificates } }), [sentence]);
+  assert.deepEqual(said({ tak: { status: 'healthy', certificates: certificates.toReversed() } }).length, 1);
+  // A renewed one of the same name is another one.
+  const both = [one('server', 'h:8089'), one('server', 'h:8443', { not_after: 10, days_left: 4 })];
+  assert.equal(said({ tak: { status: 'healthy', certificates: both } }).length, 2);
+});
+
+test('users’ certificates are one warning, however many and however late', () => {
+  const file = (subject, days_left) => ({ subject, issuer: 'ca', not_after: days_left, days_left, role: 'file', source: `/f/${subject}.pem` });
+  const files = (...certificates) => said({ tak: { status: 'healthy', certificates } });
+  assert.deepEqual(files(file('a', 31), file('b', -31)), [], 'one that ended long ago was given up');
+  assert.deepEqual(files(file('a', 5)), ['? A user’s certificate ends in 5 days: a.']);
+  assert.deepEqual(files(file('a', 0)), ['? A user’s certificate ends within a day: a.']);
+  assert.deepEqual(files(file('a', -3)), ['? A user’s certificate expired 2 days ago: a.']);
+  assert.deepEqual(files(file('a', 5), file('b', 3), file('c', 30)), ['? 3 users’ certificates end within 30 days: b, a and c.']);
+  assert.deepEqual(files(file('a', 5), file('b', -3), file('c', 30), file('d', 4), file('e', 29)), [
+    '? 5 users’ certificates end within 30 days: 1 of them has ended; b, d, a and 2 more.',
+  ]);
+  assert.deepEqual(files(file('a', -1), file('b', -3)), ['? 2 users’ certificates have ended: b and a.']);
+  // They are no reason for the server to be unwell, and the server's own stands first.
+  const server = { ...file('t', 20), role: 'server', source: 'h:8089' };
+  assert.deepEqual(files(file('a', 5), server), ['? The TAK server’s certificate (t) expires in 20 days (on 8089).', '? A user’s certificate ends in 5 days: a.']);
+  assert.deepEqual(said({ tak: { status: 'degraded', message: 'Odd.', certificates: [file('a', 5)] } })[0], '! The TAK server is not well: Odd.');
+});
+
+test('the layers behind the ports have words of their own', () => {
+  const fails = (name, message, server) => said({ tak: { status: 'degraded', checks: [{ name, server, target: 't', ok: false, message }] } });
+  assert.deepEqual(fails('database', 'Start t.'), ['! TAK server: “Database” fails: Start t.']);
+  assert.deepEqual(fails('broker', 'Start t.'), ['! TAK server: “Message broker” fails: Start t.']);
+  assert.deepEqual(fails('log', 'OutOfMemoryError in t.'), ['! The TAK server’s log tells of trouble: OutOfMemoryError in t.']);
+  assert.deepEqual(fails('restarts', 't: 3.'), ['! The TAK server does not stay up: t: 3.']);
+  assert.deepEqual(fails('canary', 'On t.', 'edge'), ['! edge: a test message did not arrive: On t.']);
+  assert.deepEqual(fails('configuration', 't: line 3.', 'edge'), ['! edge: the TAK server’s configuration has a fault: t: line 3.']);
+});
+
+test('a layer that fails on many ports is one problem', () => {
+  const check = (port) => ({ name: 'tls', target: `h:${port}`, ok: false, message: `h:${port} hangs.` });
+  const ports = (...all) => said({ tak: { status: 'degraded', checks: all.map(check) } });
+  assert.deepEqual(ports(1, 2), ['! TAK server: “TLS” fails: h:1 hangs.', '! TAK server: “TLS” fails: h:2 hangs.']);
+  assert.deepEqual(ports(1, 2, 3), ['! TAK server: “TLS” fails: h:1 hangs. The same layer fails on 2, 3.']);
+});
+
+test('where each of several servers is told of, its own word counts', () => {
+  const checks = [{ server: 'a', name: 'port', target: 'a:1', ok: true }, { server: 'b', name: 'port', target: 'b:1', ok: true }, { server: 'b', name: 'cot', target: 'b:1', ok: false, message: 'b:1 hangs.' }];
+  const servers = [{ name: 'a', status: 'healthy', message: 'Fine.' }, { name: 'b', status: 'down', message: 'It hangs.' }];
+  assert.deepEqual(said({ tak: { status: 'down', message: 'b: It hangs.', checks, servers } }), ['! The TAK server “b” is down: It hangs.']);
+  const degraded = [servers[0], { ...servers[1], status: 'degraded' }];
+  assert.deepEqual(said({ tak: { status: 'degraded', checks, servers: degraded } }), ['! TAK server: “b, CoT ping” fails: b:1 hangs.']);
+  assert.deepEqual(said({ tak: { status: 'down', checks: checks.slice(0, 1), servers } }), ['! The TAK server “b” is down: It hangs.'], 'one that could not even be checked');
+  const odd = [{ name: 'a', status: 'degraded', message: 'Odd.' }, { name: 'b', message: 'No answer.' }];
+  const ending = { subject: 't', role: 'server', server: 'a', source: 'a:1', days_left: 3 };
+  assert.deepEqual(said({ tak: { status: 'degraded', servers: odd } }), ['! The TAK server “a” is not well: Odd.', '? The state of the TAK server “b” is not known: No answer.']);
+  assert.equal(said({ tak: { status: 'degraded', servers: odd, certificates: [ending] } })[0], '! The TAK server’s certificate (t) expires in 3 days (a: on 1).');
 });
 
 test('of several servers, one that is down does not hide what the others lack', () => {
