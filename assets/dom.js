@@ -51,6 +51,20 @@ export function stamp(id) {
   return document.getElementById(id).content.firstElementChild.cloneNode(true);
 }
 
+/** A line under a table or above a strip: a kind, what it is about, and what is said of it. */
+export function createReason() {
+  const row = stamp('reason');
+  row.parts = fields(row);
+  return row;
+}
+
+export function updateReason(row, { kind, name, message }) {
+  setAttribute(row, 'data-kind', kind);
+  setIcon(row.parts.icon, kind);
+  setText(row.parts.name, name);
+  setText(row.parts.message, message ?? '');
+}
+
 const rowsOf = new WeakMap();
 
 /**

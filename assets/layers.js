@@ -3,7 +3,7 @@
 // A server is looked at on several ports; equal layers share a box, so that the strip stays a strip.
 // What a failing layer means, and what to do, stands below it in words.
 
-import { fields, follow, setAttribute, setIcon, setText, stamp } from './dom.js';
+import { createReason, fields, follow, setAttribute, setIcon, setText, stamp, updateReason } from './dom.js';
 import { count, latency, listed } from './format.js';
 import { layerName, layerRank } from './words.js';
 import { places } from './places.js';
@@ -95,17 +95,4 @@ function updateLayer(row, { kind, name, word, detail, title }) {
   setText(parts.word, word);
   setText(parts.detail, detail);
   setAttribute(row, 'title', title);
-}
-
-function createReason() {
-  const row = stamp('reason');
-  row.parts = fields(row);
-  return row;
-}
-
-function updateReason(row, { kind, name, message }) {
-  setAttribute(row, 'data-kind', kind);
-  setIcon(row.parts.icon, kind);
-  setText(row.parts.name, name);
-  setText(row.parts.message, message);
 }

@@ -101,7 +101,7 @@ export function emptiness(clients) {
   return 'Who is on is not known.';
 }
 
-/** Under the table: how much of the truth it is. `[{key, kind, what, message}]` */
+/** Under the table: how much of the truth it is. `[{key, kind, name, message}]` */
 export function footnotes(clients) {
   const { sources = [], list, distinct } = clients ?? {};
   const named = (source) => [source.server, source.name].filter(Boolean).join(', ');
@@ -112,10 +112,10 @@ export function footnotes(clients) {
   );
   const told = good.map((source) => `${named(source)} (${source.count})`);
   const notes = [
-    list?.length > 0 && distinct > list.length && { kind: 'idle', what: `${list.length} of ${distinct} users are listed.` },
-    ...lying.map((source) => ({ kind: 'warning', what: `Not believed: ${named(source)} (${says(source)}):`, message: source.message })),
-    ...silent.map((source) => ({ kind: 'unknown', what: `No answer: ${named(source)}:`, message: source.message })),
-    told.length > 0 && { kind: 'ok', what: 'Told by:', message: listed(told) },
+    list?.length > 0 && distinct > list.length && { kind: 'idle', name: `${list.length} of ${distinct} users are listed.` },
+    ...lying.map((source) => ({ kind: 'warning', name: `Not believed: ${named(source)} (${says(source)}):`, message: source.message })),
+    ...silent.map((source) => ({ kind: 'unknown', name: `No answer: ${named(source)}:`, message: source.message })),
+    told.length > 0 && { kind: 'ok', name: 'Told by:', message: listed(told) },
   ];
-  return notes.filter(Boolean).map((note) => ({ key: note.what, ...note }));
+  return notes.filter(Boolean).map((note) => ({ key: note.name, ...note }));
 }

@@ -4,7 +4,7 @@
 // what changed is written, and few rows are shown until all are wanted.
 
 import { Panel } from './panel.js';
-import { fields, follow, setAttribute, setIcon, setText, setValue, stamp } from './dom.js';
+import { createReason, fields, follow, setAttribute, setText, setValue, stamp, updateReason } from './dom.js';
 import { ago, count, day, percent, spanShort, timeOfDay } from './format.js';
 import { emptiness, footnotes, headline, keyOf, matching, nameOf, sorted, turned } from './user-list.js';
 
@@ -57,7 +57,7 @@ export class UsersPanel extends Panel {
     setText(about, figures);
     // A dash wants its reason, and there is room for it.
     this.showNotice(clients?.message ?? (number === undefined ? why?.split('\n')[0] : undefined));
-    follow(notes, footnotes(clients), ({ key }) => key, createNote, updateNote);
+    follow(notes, footnotes(clients), ({ key }) => key, createReason, updateReason);
     this.#draw();
   }
 
@@ -132,17 +132,4 @@ function titleOf({ callsign, username, uid, team, role, software, address, serve
   const known = { user: username, uid, team, role, software, address, server };
   const lines = Object.entries(known).map(([name, value]) => value && `${name}: ${value}`);
   return [callsign, ...lines].filter(Boolean).join('\n');
-}
-
-function createNote() {
-  const row = stamp('reason');
-  row.parts = fields(row);
-  return row;
-}
-
-function updateNote(row, { kind, what, message }) {
-  setAttribute(row, 'data-kind', kind);
-  setIcon(row.parts.icon, kind);
-  setText(row.parts.name, what);
-  setText(row.parts.message, message ?? '');
 }

@@ -47,7 +47,7 @@ test('nobody on, and not known who, are two things', () => {
 
 test('below stands who was asked, the ones that are not believed first', () => {
   const notes = footnotes({ distinct: 9, list: [{}], sources: [SOCKETS, SILENT, LIAR, { ...LIAR, count: undefined }] });
-  assert.deepEqual(notes.map(({ kind, what, message }) => [kind, what, message].join(' ')), [
+  assert.deepEqual(notes.map(({ kind, name, message }) => [kind, name, message].join(' ')), [
     'idle 1 of 9 users are listed. ',
     'warning Not believed: /Marti/api/clientEndPoints (says 1): It never forgets.',
     'warning Not believed: /Marti/api/clientEndPoints (gives no number): It never forgets.',

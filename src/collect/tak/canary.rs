@@ -283,16 +283,6 @@ mod tests {
         assert!(one.starts_with("takpulse-") && one.ends_with("-ping") && one.len() == 46, "{one}");
     }
 
-    fn subject(flavor: Option<Flavor>) -> Subject {
-        Subject {
-            server: None,
-            flavor,
-            restart: "restart it".into(),
-            may_lack_ports: false,
-            now: 0,
-        }
-    }
-
     #[test]
     fn the_outcome_is_judged() {
         let tak = Some(Flavor::TakServer);
@@ -331,7 +321,7 @@ mod tests {
         for (result, flavor, has_arrived, ok, weight, says) in cases {
             let soft = result == silent();
             let answer = Timed { result, took: Duration::from_millis(1) };
-            let finding = subject(flavor).canary("a:1", &answer, has_arrived);
+            let finding = Subject::of(flavor).canary("a:1", &answer, has_arrived);
             assert_eq!((finding.check.ok, finding.weight), (ok, weight), "{answer:?}");
             assert_eq!(finding.soft, soft, "{answer:?}");
             assert!(finding.check.message.contains(says), "{}", finding.check.message);
@@ -345,7 +335,7 @@ mod tests {
         ] {
             assert_eq!(pointless(flavor).is_some(), is_pointless, "{flavor:?}");
             let Some(why) = pointless(flavor) else { continue };
-            let finding = subject(flavor).no_canary("a:1", why);
+            let finding = Subject::of(flavor).no_canary("a:1", why);
             assert_eq!((finding.check.ok, finding.weight), (None, Weight::Hint));
         }
     }

@@ -231,8 +231,7 @@ impl Conclusion<'_> {
 
     fn inside(&self) -> Option<Inside> {
         let mut inside = self.told().map(|told| told.inside.clone()).unwrap_or_default();
-        let serving = self.sight.processes.iter().filter(|one| one.component.serves_cot());
-        let started = serving.filter_map(|one| one.started).reduce(f64::min);
+        let started = self.sight.starts().reduce(f64::min);
         inside.uptime_seconds = inside
             .uptime_seconds
             .or(self.managed.and_then(|told| told.uptime_seconds))

@@ -23,7 +23,7 @@ use crate::config::Secret;
 
 /// Opening the connections of a message and waiting for it ends within this: less than the collector's
 /// limit of at least 10 s, with taky's own socket before it.
-const CANARY_LIMIT: Duration = Duration::from_secs(7);
+const CARRY_LIMIT: Duration = Duration::from_secs(7);
 
 /// What a round may take, in milliseconds.
 const ROUND_MILLIS: u128 = 9500;
@@ -31,7 +31,7 @@ const ROUND_MILLIS: u128 = 9500;
 const _: () = {
     let before = management::LIMIT.as_millis();
     assert!(before + checks::ROUND_LIMIT.as_millis() < ROUND_MILLIS);
-    assert!(before + CANARY_LIMIT.as_millis() < ROUND_MILLIS);
+    assert!(before + CARRY_LIMIT.as_millis() < ROUND_MILLIS);
 };
 
 /// What a round is to ask.
@@ -163,9 +163,9 @@ impl Answers {
 impl Canary {
     async fn send(target: Target, identity: Option<Arc<Identity>>) -> Canary {
         let mut own = Vec::new();
-        let sent = timeout(CANARY_LIMIT, carry(&target, identity, &mut own)).await;
+        let sent = timeout(CARRY_LIMIT, carry(&target, identity, &mut own)).await;
         let outcome = sent.unwrap_or_else(|_| {
-            let limit = CANARY_LIMIT.as_secs();
+            let limit = CARRY_LIMIT.as_secs();
             untried(Trouble::Other(format!("it was not done within {limit} s")))
         });
         Canary { address: target.address(), outcome, own }

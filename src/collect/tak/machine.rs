@@ -136,13 +136,7 @@ mod tests {
             units: units.iter().map(|unit| (*unit).to_owned()).collect(),
             ..Presence::default()
         };
-        let subject = Subject {
-            server: None,
-            flavor: None,
-            restart: "restart it".into(),
-            may_lack_ports: false,
-            now: 0,
-        };
+        let subject = Subject::of(None);
         let machine = Machine { processes, presence: &presence, accepts, start: "start it".into() };
         let findings = machine.findings(&subject);
         let show = |f: &Finding| format!("{:?} {} {:?}", f.check.name, f.check.target, f.check.ok);

@@ -176,13 +176,7 @@ mod tests {
     }
 
     fn subject() -> Subject {
-        Subject {
-            server: None,
-            flavor: None,
-            restart: "restart it".into(),
-            may_lack_ports: false,
-            now: 0,
-        }
+        Subject::of(None)
     }
 
     /// After a round every 15 s in which `at` says what runs: the weight and the message.

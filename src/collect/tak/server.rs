@@ -1,7 +1,8 @@
 //! One server over time: what to ask in a round, and what the answers make of it.
 //!
-//! Architecture invariant: between [`Server::plan`] and [`Server::conclude`] nothing is changed, so
-//! a round that is dropped half-way does no harm.
+//! Architecture invariant: [`Server::plan`] changes only what is known of ports, and says the same when
+//! it is asked again; everything else is learnt in [`Server::conclude`]. So a round that is dropped
+//! half-way does no harm.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -133,8 +134,7 @@ impl Server {
         if serves {
             (self.memory.served, self.memory.waiting_since) = (Some(now), None);
         } else if self.memory.waiting_since.is_none() {
-            let serving = sight.processes.iter().filter(|one| one.component.serves_cot());
-            self.memory.waiting_since = serving.filter_map(|one| one.started).reduce(f64::max);
+            self.memory.waiting_since = sight.starts().reduce(f64::max);
         }
         report
     }
@@ -182,10 +182,8 @@ impl Server {
         if self.config.as_ref().is_some_and(|config| !config.is_local()) {
             return None;
         }
-        let serving = sight.processes.iter().filter(|process| process.component.serves_cot());
-        let started = serving.filter_map(|process| process.started).reduce(f64::max);
         let is_new = sight.processes.is_empty() && self.memory.last_running.is_none();
-        let since = match started {
+        let since = match sight.starts().reduce(f64::max) {
             Some(started) => self.memory.waiting_since.unwrap_or(started),
             None if is_new => now - presence.uptime?.as_secs_f64(),
             None => return None,

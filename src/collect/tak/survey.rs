@@ -47,7 +47,7 @@ pub struct Sight {
     pub processes: Vec<TakProcess>,
     /// Its own configuration.
     pub reading: Reading,
-    /// What it is called, where the machine and the two configurations say so.
+    /// Its ports, as the machine and the two configurations tell.
     pub targets: Vec<Target>,
     /// takpulse's client certificate for it.
     pub identity: Option<Outcome>,
@@ -132,6 +132,12 @@ impl Sight {
     /// Its own configuration, where it could be read.
     pub fn settings(&self) -> Option<Arc<Settings>> {
         self.reading.settings.as_ref()?.as_ref().ok().cloned()
+    }
+
+    /// When the processes that clients connect to were started, in Unix seconds.
+    pub fn starts(&self) -> impl Iterator<Item = f64> {
+        let serving = self.processes.iter().filter(|process| process.component.serves_cot());
+        serving.filter_map(|process| process.started)
     }
 
     /// The certificates of authorities in its files, in DER: whose server may be told a password.

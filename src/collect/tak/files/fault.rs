@@ -140,8 +140,7 @@ mod tests {
     use super::*;
 
     fn subject() -> Subject {
-        let restart = "restart it".into();
-        Subject { server: None, flavor: None, restart, may_lack_ports: false, now: 0 }
+        Subject::of(None)
     }
 
     fn fault(name: &str, reason: Reason) -> Fault {

@@ -286,13 +286,7 @@ fn mutated_files_never_panic_and_what_is_told_is_bounded() {
             Err(reason) => {
                 let shown = "/f/a.pem".to_owned();
                 let fault = Fault { shown, folder: None, is_of_authorities: false, reason };
-                let subject = crate::collect::tak::judge::Subject {
-                    server: None,
-                    flavor: None,
-                    restart: String::new(),
-                    may_lack_ports: false,
-                    now: 0,
-                };
+                let subject = crate::collect::tak::judge::Subject::of(None);
                 let [finding] = &findings(&subject, &[fault])[..] else { panic!("one") };
                 assert!(finding.check.message.len() < 1000);
             }

@@ -13,7 +13,7 @@ const NOW: i64 = 1_900_000_000;
 
 fn subject() -> Subject {
     let restart = "restart it".into();
-    Subject { server: None, flavor: None, restart, may_lack_ports: false, now: NOW }
+    Subject { restart, now: NOW, ..Subject::of(None) }
 }
 
 /// A certificate that ends in so many days, and where it is seen.

@@ -85,6 +85,15 @@ pub type Word = (Option<bool>, Weight, String);
 /// Not asked, because the layer below failed.
 const NOT_REACHED: &str = "Not asked, because the layer below it failed.";
 
+#[cfg(test)]
+impl Subject {
+    /// One of a test's: found on this machine, at the time 0.
+    pub fn of(flavor: Option<Flavor>) -> Subject {
+        let restart = "restart it".into();
+        Subject { server: None, flavor, restart, may_lack_ports: false, now: 0 }
+    }
+}
+
 impl Subject {
     /// Makes a finding.
     pub fn finding(

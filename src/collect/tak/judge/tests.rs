@@ -15,13 +15,7 @@ fn timed<T>(result: Result<T, Trouble>) -> Timed<T> {
 }
 
 fn subject(flavor: Option<Flavor>) -> Subject {
-    Subject {
-        server: None,
-        flavor,
-        restart: "restart it".into(),
-        may_lack_ports: false,
-        now: 1_900_000_000 - 10 * 86_400,
-    }
+    Subject { now: 1_900_000_000 - 10 * 86_400, ..Subject::of(flavor) }
 }
 
 fn facts(role: Role) -> Facts {

@@ -132,13 +132,7 @@ mod tests {
     const MINUTE: f64 = 60.0;
 
     fn subject() -> Subject {
-        Subject {
-            server: None,
-            flavor: None,
-            restart: "restart it".into(),
-            may_lack_ports: false,
-            now: NOW as i64,
-        }
+        Subject { now: NOW as i64, ..Subject::of(None) }
     }
 
     fn log(marks: &[(Kind, f64)]) -> Log {

@@ -143,16 +143,6 @@ mod tests {
 
     use super::*;
 
-    fn subject(flavor: Option<Flavor>) -> Subject {
-        Subject {
-            server: None,
-            flavor,
-            restart: "restart it".into(),
-            may_lack_ports: false,
-            now: 0,
-        }
-    }
-
     fn timed<T>(result: Result<T, Trouble>) -> Timed<T> {
         Timed { result, took: Duration::from_millis(2) }
     }
@@ -188,7 +178,7 @@ mod tests {
             (Err(Trouble::Unresolved("x".into())), None, Weight::Hint, "was not asked"),
         ];
         for (result, ok, weight, says) in cases {
-            let finding = subject(None).database("127.0.0.1:5432", &timed(result.clone()));
+            let finding = Subject::of(None).database("127.0.0.1:5432", &timed(result.clone()));
             assert_eq!((finding.check.ok, finding.weight), (ok, weight), "{result:?}");
             assert!(finding.check.message.contains(says), "{}", finding.check.message);
             assert_eq!(finding.soft, matches!(result, Ok(Hangs) | Err(SILENT)), "{result:?}");
@@ -217,7 +207,7 @@ mod tests {
             (Err(Trouble::Unresolved("x".into())), None, "was not asked"),
         ];
         for (result, ok, says) in cases {
-            let subject = subject(Some(Flavor::OpenTakServer));
+            let subject = Subject::of(Some(Flavor::OpenTakServer));
             let finding =
                 subject.broker("127.0.0.1:5672", "RabbitMQ 3.10.8", &timed(result.clone()));
             assert_eq!(finding.check.ok, ok, "{result:?}");
@@ -233,7 +223,7 @@ mod tests {
             (Some(Flavor::TakServer), Weight::Trouble),
             (None, Weight::Trouble),
         ] {
-            let subject = subject(flavor);
+            let subject = Subject::of(flavor);
             let database = subject.database("a:1", &timed(Err(Trouble::Refused)));
             let broker = subject.broker("a:1", "RabbitMQ", &timed(Ok(BrokerAnswer::Hangs)));
             assert_eq!((database.weight, broker.weight), (weight, weight), "{flavor:?}");

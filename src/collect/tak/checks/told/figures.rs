@@ -8,7 +8,13 @@
 use serde::Deserialize;
 
 use super::json::{self, Loose};
-use crate::collect::tak::report::{Federation, Queue};
+use crate::collect::tak::report::Queue;
+
+mod links;
+mod open_tak;
+
+pub use links::{active, outgoing};
+pub use open_tak::{OpenTakStatus, open_tak_status};
 
 /// No server has more inputs, and none more links; of longer lists the beginning is kept.
 pub const MAX_LISTED: usize = 64;
@@ -324,116 +330,6 @@ pub fn events(body: &[u8]) -> Result<u64, String> {
     }
     let answer: Answer = json::object(body)?;
     answer.data.0.and_then(|counts| counts.cot_events.count()).ok_or_else(|| NOTHING.to_owned())
-}
-
-/// A link's state in the official server's words (com.bbn.marti.remote.ConnectionStatusValue).
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
-struct Link {
-    federate_name: Loose,
-    remote_address: Loose,
-    remote_port: Loose,
-    connection_status_value: Loose,
-    last_error: Loose,
-}
-
-/// Reads `/Marti/api/outgoingconnections`: the links that this server should have opened. Those
-/// that are switched off are left out.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn outgoing(body: &[u8]) -> Result<Vec<Federation>, String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Outgoing {
-        #[serde(default)]
-        display_name: Loose,
-        #[serde(default)]
-        address: Loose,
-        #[serde(default)]
-        port: Loose,
-        #[serde(default)]
-        enabled: Loose,
-        #[serde(default)]
-        connection_info_summary: json::Object<Link>,
-    }
-    let (links, _) = json::data::<Outgoing>(body)?;
-    let federation = |link: Outgoing| {
-        let state = link.connection_info_summary.0.unwrap_or_default();
-        let status = state.connection_status_value.text();
-        if link.enabled.flag() == Some(false) || status.as_deref() == Some("DISABLED") {
-            return None;
-        }
-        let connected = status.map(|status| status == "CONNECTED");
-        let why = state.last_error.text().filter(|_| connected == Some(false));
-        Some(Federation {
-            name: link.display_name.text()?,
-            connected,
-            message: why.or_else(|| to(&link.address, &link.port)),
-        })
-    };
-    Ok(links.into_iter().filter_map(federation).take(MAX_LISTED).collect())
-}
-
-/// Reads `/Marti/api/activeconnections`: the links that are there, whoever opened them.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn active(body: &[u8]) -> Result<Vec<Federation>, String> {
-    let (links, _) = json::data::<Link>(body)?;
-    let federation = |link: Link| {
-        let status = link.connection_status_value.text();
-        let address = to(&link.remote_address, &link.remote_port);
-        let connected = status.map(|status| status == "CONNECTED");
-        let name = link.federate_name.text().or_else(|| address.clone())?;
-        Some(Federation { name, connected, message: address })
-    };
-    Ok(links.into_iter().filter_map(federation).take(MAX_LISTED).collect())
-}
-
-fn to(address: &Loose, port: &Loose) -> Option<String> {
-    let address = address.text()?;
-    Some(match port.count() {
-        Some(port) if address.contains(':') => format!("[{address}]:{port}"),
-        Some(port) => format!("{address}:{port}"),
-        None => address,
-    })
-}
-
-/// What OpenTAKServer's `/api/status` tells that is true. (Its `online_euds` counts devices whose
-/// leaving it has not noticed.)
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct OpenTakStatus {
-    /// Since its start, in seconds.
-    pub uptime_seconds: Option<f64>,
-    /// The disk of `/`.
-    pub disk: Option<Disk>,
-}
-
-/// Reads OpenTAKServer's `/api/status`.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn open_tak_status(body: &[u8]) -> Result<OpenTakStatus, String> {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        ots_uptime: Loose,
-        #[serde(default)]
-        disk_usage: json::Object<Usage>,
-    }
-    #[derive(Deserialize)]
-    struct Usage {
-        #[serde(default)]
-        total: Loose,
-        #[serde(default)]
-        free: Loose,
-    }
-    let answer: Answer = json::object(body)?;
-    let disk = answer.disk_usage.0.and_then(|usage| sizes(&usage.total, &usage.free).ok());
-    let uptime_seconds = answer.ots_uptime.number().filter(|uptime| *uptime >= 0.0);
-    let status = OpenTakStatus { uptime_seconds, disk };
-    something(status, status != OpenTakStatus::default())
 }
 
 const NOTHING: &str = "what it should hold is not in it";

@@ -2,10 +2,11 @@
 
 use super::json::{MAX_ITEMS, MAX_TEXT_CHARS};
 use super::users::Entry;
-use super::{figures, users};
+use super::{Access, figures, login, users};
+use crate::collect::tak::checks::http::Response;
 
 /// Answers as they should be, to be broken.
-const SEEDS: [&[u8]; 10] = [
+const SEEDS: [&[u8]; 12] = [
     include_bytes!("fixtures/subscriptions.json"),
     include_bytes!("fixtures/client_end_points.json"),
     include_bytes!("fixtures/eud.json"),
@@ -15,6 +16,8 @@ const SEEDS: [&[u8]; 10] = [
     include_bytes!("fixtures/outgoing.json"),
     include_bytes!("fixtures/active.json"),
     include_bytes!("fixtures/ots_status.json"),
+    br#"{"meta":{"code":200},"response":{"csrf_token":"IjQ2.aSQ","identity_attributes":[]}}"#,
+    br#"{"meta":{"code":200},"response":{"tf_required":false,"user":{}}}"#,
     br#"{"apiConnected":true,"messagingConnected":false,"maxConnections":1045,"serverVersion":"15","data":{"cotEvents":7},"brokerSize":1,"brokerCapacity":2,"submissionSize":0,"bytesRead":1,"bytesWritten":2,"numClients":3,"totalSpace":9,"usableSpace":3,"cpuUsage":0.5}"#,
 ];
 
@@ -90,6 +93,11 @@ fn check(entries: &[Entry]) {
     }
 }
 
+fn answered(body: &[u8]) -> Response {
+    let body = body.to_vec();
+    Response { status: 200, body, whole: true, packed: false, cookies: Vec::new() }
+}
+
 /// Returns how many parsers made something of it.
 fn parse(body: &[u8]) -> usize {
     let links = |links: Result<Vec<crate::collect::tak::report::Federation>, String>| {
@@ -120,6 +128,11 @@ fn parse(body: &[u8]) -> usize {
         links(figures::outgoing(body)),
         links(figures::active(body)),
         figures::open_tak_status(body).is_ok(),
+        login::token(body).is_ok_and(|token| {
+            assert!(token.len() <= 1024 && token.bytes().all(|b| b.is_ascii_graphic()), "{token}");
+            true
+        }),
+        login::outcome(Ok(&answered(body))).0 == Access::SignedIn,
     ];
     of.into_iter().filter(|made| *made).count()
 }

@@ -116,7 +116,7 @@ async fn try_login(asking: &mut Asking<'_>, login: &(String, Secret)) -> Access 
 }
 
 /// The token against forged requests.
-fn token(body: &[u8]) -> Result<String, String> {
+pub(super) fn token(body: &[u8]) -> Result<String, String> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(default)]
@@ -137,7 +137,7 @@ fn token(body: &[u8]) -> Result<String, String> {
 }
 
 /// What the answer to a login means, and what is to be noted of it.
-fn outcome(answer: Result<&Response, &super::Trouble>) -> (Access, Option<Miss>) {
+pub(super) fn outcome(answer: Result<&Response, &super::Trouble>) -> (Access, Option<Miss>) {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(default)]

@@ -10,13 +10,8 @@ use crate::collect::tak::report::{Federation, Inside};
 const HUNG: Miss = Miss::Trouble(Trouble::Silent(Duration::from_secs(3)));
 
 fn subject() -> Subject {
-    Subject {
-        server: None,
-        flavor: None,
-        restart: "restart it with `systemctl restart takserver`".into(),
-        may_lack_ports: false,
-        now: 0,
-    }
+    let restart = "restart it with `systemctl restart takserver`".into();
+    Subject { restart, ..Subject::of(None) }
 }
 
 fn told(flavor: Flavor, access: Access, heard: &[(&str, Option<Miss>)]) -> Told {

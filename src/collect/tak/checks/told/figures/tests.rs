@@ -1,4 +1,5 @@
 use super::*;
+use crate::collect::tak::report::Federation;
 
 #[test]
 fn the_heap_is_read_and_what_is_missing_stays_unknown() {
