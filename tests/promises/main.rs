@@ -67,6 +67,7 @@ mod tak;
 mod tak_freetakserver;
 mod tak_in_a_browser;
 mod tak_layers;
+mod tak_login;
 mod tak_map;
 mod tak_opentakserver;
 mod tak_panel;

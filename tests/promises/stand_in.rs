@@ -13,7 +13,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
+use serde_json::Value;
+
+use crate::app::App;
 use crate::authority::Authority;
+use crate::watching::watch;
 
 /// What is answered to a path.
 #[derive(Clone)]
@@ -257,4 +261,33 @@ fn read_byte(socket: &mut impl Read) -> Option<u8> {
             _ => return None,
         }
     }
+}
+
+/// Who has signed the stand-in's certificate (`server`) and takpulse's (`monitor`).
+pub fn authority() -> Authority {
+    let authority = Authority::found("TAK");
+    authority.sign_server("server");
+    authority.sign("monitor");
+    authority
+}
+
+/// takpulse with one server on this machine, and nothing else of the machine's to be seen.
+pub fn watch_port(keys: &str) -> App {
+    watch_host("127.0.0.1", keys)
+}
+
+/// The same with a server at this host.
+pub fn watch_host(host: &str, keys: &str) -> App {
+    let nothing = tempfile::tempdir().expect("a directory").keep();
+    App::start(&format!(
+        "[collect.system]\nenabled = false\n[collect.docker]\nenabled = false\n\
+         [host]\nproc = {nothing:?}\nroot = {nothing:?}\n\
+         [collect.tak]\ninterval = \"1s\"\nunwatched_interval = \"1s\"\n\
+         [[collect.tak.servers]]\nname = \"edge\"\nhost = \"{host}\"\n{keys}\n"
+    ))
+}
+
+/// The first report.
+pub fn report(app: &App) -> Value {
+    watch(app).until("a report", |json| json.get("checks").is_some())
 }

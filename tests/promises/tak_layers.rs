@@ -3,19 +3,11 @@
 
 use std::fs;
 
-use serde_json::Value;
-
 use crate::app::App;
 use crate::cot_client::{ALPHA, CotClient};
 use crate::taky::{COT_PORT, Taky};
-use crate::watching::{TAK_ONLY, checks, configured, message, until, watch};
+use crate::watching::{TAK_ONLY, check, checks, configured, message, until, watch};
 use crate::world::in_own_world;
-
-/// The first check of this name.
-fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
-    let mut checks = report["checks"].as_array().expect("checks").iter();
-    checks.find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {report}"))
-}
 
 #[test]
 #[ignore = "needs taky, run tests/run"]

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::app::{App, Stream};
 use crate::authority::Authority;
-use crate::stand_in::{Reply, StandIn, ok};
+use crate::stand_in::{Reply, StandIn, authority, ok, report, watch_port};
+use crate::watching::{check, said_of, watch as watch_reports};
 
 const FIXTURES: [(&str, &[u8]); 7] = [
     (
@@ -36,13 +37,6 @@ const FIXTURES: [(&str, &[u8]); 7] = [
 ];
 
 const SUBSCRIPTIONS: &str = "/Marti/api/subscriptions/all";
-
-fn authority() -> Authority {
-    let authority = Authority::found("TAK");
-    authority.sign_server("server");
-    authority.sign("monitor");
-    authority
-}
 
 /// The official server's documented answers, to an administrator.
 fn official(authority: &Authority) -> StandIn {
@@ -88,21 +82,6 @@ fn official(authority: &Authority) -> StandIn {
     server
 }
 
-/// takpulse with one server on this machine, and nothing else of the machine's to be seen.
-fn watch_port(keys: &str) -> App {
-    watch_host("127.0.0.1", keys)
-}
-
-fn watch_host(host: &str, keys: &str) -> App {
-    let nothing = tempfile::tempdir().expect("a directory").keep();
-    App::start(&format!(
-        "[collect.system]\nenabled = false\n[collect.docker]\nenabled = false\n\
-         [host]\nproc = {nothing:?}\nroot = {nothing:?}\n\
-         [collect.tak]\ninterval = \"1s\"\nunwatched_interval = \"1s\"\n\
-         [[collect.tak.servers]]\nname = \"edge\"\nhost = \"{host}\"\n{keys}\n"
-    ))
-}
-
 fn watch(server: &StandIn, authority: &Authority) -> App {
     watch_port(&format!(
         "https_port = {}\nclient_certificate = {:?}\nclient_key = {:?}",
@@ -110,25 +89,6 @@ fn watch(server: &StandIn, authority: &Authority) -> App {
         authority.path("monitor.pem"),
         authority.path("monitor.key")
     ))
-}
-
-fn stream(app: &App) -> Stream {
-    app.stream("?topics=tak_status")
-}
-
-/// The first report.
-fn report(app: &App) -> Value {
-    stream(app).until("a report", |json| json.get("checks").is_some())
-}
-
-/// The first check of this name.
-fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
-    let mut checks = report["checks"].as_array().expect("checks").iter();
-    checks.find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {report}"))
-}
-
-fn message<'a>(report: &'a Value, name: &str) -> &'a str {
-    check(report, name)["message"].as_str().expect("a message")
 }
 
 /// Another round, after `count` requests for the version.
@@ -143,7 +103,7 @@ fn an_administrators_certificate_is_told_all_on_one_connection() {
     let authority = authority();
     let server = official(&authority);
     let app = watch(&server, &authority);
-    let mut stream = stream(&app);
+    let mut stream = watch_reports(&app);
     let report = stream.until("healthy", |json| json["status"] == "healthy");
     assert_eq!(
         (&report["flavor"], &report["version"]),
@@ -153,7 +113,7 @@ fn an_administrators_certificate_is_told_all_on_one_connection() {
     assert_eq!(api["ok"], true, "{api}");
     assert_eq!(api["target"], server.base("https") + SUBSCRIPTIONS);
     assert_eq!(
-        message(&report, "database"),
+        said_of(&report, "database"),
         "The server is connected to its database (PostgreSQL 15.14)."
     );
     let first: Vec<_> = server.asked().into_iter().filter(|asked| asked.connection == 1).collect();
@@ -240,10 +200,10 @@ fn a_certificate_that_is_no_administrators_is_told_what_it_may_know() {
     let server = official(&authority);
     server.reply("/Marti/api/home", ok("/webtak/index.html"));
     let app = watch(&server, &authority);
-    let mut stream = stream(&app);
+    let mut stream = watch_reports(&app);
     let report = stream.until("healthy", |json| json["status"] == "healthy");
     assert_eq!(check(&report, "authenticated_api")["ok"], true);
-    assert!(message(&report, "authenticated_api").contains("is no administrator's"), "{report}");
+    assert!(said_of(&report, "authenticated_api").contains("is no administrator's"), "{report}");
     after_rounds(&server, &mut stream, 2);
     assert!(!server.asked().iter().any(|asked| asked.line.contains("/actuator/")));
     assert_eq!(server.count("GET /Marti/api/home"), 1, "rights are looked at seldom");
@@ -258,9 +218,9 @@ fn rights_that_were_taken_are_noticed_without_a_fault() {
         admins.then(|| Reply::Status(403, Vec::new()))
     });
     let app = watch(&server, &authority);
-    let mut stream = stream(&app);
+    let mut stream = watch_reports(&app);
     let report = stream.until("healthy", |json| json["status"] == "healthy");
-    assert!(message(&report, "authenticated_api").contains("is no administrator's"), "{report}");
+    assert!(said_of(&report, "authenticated_api").contains("is no administrator's"), "{report}");
     after_rounds(&server, &mut stream, 2);
     assert_eq!(server.count("GET /actuator/takserver-database"), 1);
 }
@@ -291,7 +251,7 @@ fn a_certificate_that_the_api_does_not_know_is_told_so() {
     let report = report(&watch(&server, &authority));
     assert_eq!(check(&report, "authenticated_api")["ok"], false, "{report}");
     assert!(
-        message(&report, "authenticated_api").starts_with("The API tells nothing to takpulse's client certificate (it answers with the status 401)"),
+        said_of(&report, "authenticated_api").starts_with("The API tells nothing to takpulse's client certificate (it answers with the status 401)"),
         "{report}"
     );
 }
@@ -305,7 +265,7 @@ fn one_question_that_hangs_does_not_take_the_others_with_it() {
     let api = check(&report, "authenticated_api");
     assert_eq!(api["ok"], false, "{report}");
     assert!(
-        message(&report, "authenticated_api")
+        said_of(&report, "authenticated_api")
             .contains("/actuator/custom-memory-metrics: no answer within 3 s."),
         "{api}"
     );
@@ -328,7 +288,7 @@ fn when_all_of_them_hang_the_round_ends_and_says_what_was_not_asked() {
     assert_eq!(check(&report, "api")["ok"], true);
     let api = check(&report, "authenticated_api");
     assert_eq!(api["ok"], false);
-    let said = message(&report, "authenticated_api");
+    let said = said_of(&report, "authenticated_api");
     assert!(said.contains("subscriptions/all: no answer within 3 s; and 1 more."), "{said}");
     assert!(said.contains(" could not be asked in the time that was left."), "{said}");
     assert!(report.get("server").is_none(), "nothing is made up: {report}");
@@ -366,7 +326,7 @@ fn answers_of_another_kind_are_said_to_be_so_and_nothing_is_made_up() {
         let report = report(&watch(&server, &authority));
         let api = check(&report, "authenticated_api");
         assert_eq!(api.get("ok").unwrap_or(&Value::Null), &ok, "{what}: {api}");
-        assert!(message(&report, "authenticated_api").contains(words), "{what}: {api}");
+        assert!(said_of(&report, "authenticated_api").contains(words), "{what}: {api}");
         assert_eq!(check(&report, "database")["ok"], true, "{what}: the others are asked");
         // The second source is asked where the first one is missing.
         let asked = server.count("GET /Marti/api/clientEndPoints") > 0;
@@ -381,7 +341,7 @@ fn a_body_of_100_mb_is_cut_off() {
     server.reply(SUBSCRIPTIONS, Reply::Huge);
     let report = report(&watch(&server, &authority));
     assert!(
-        message(&report, "authenticated_api").contains("longer than 4096 KiB, so it was cut off"),
+        said_of(&report, "authenticated_api").contains("longer than 4096 KiB, so it was cut off"),
         "{report}"
     );
     assert_eq!(check(&report, "database")["ok"], true);
@@ -419,7 +379,7 @@ fn counters_become_rates_and_start_over_with_the_server() {
         Some(ok(format!("{{\"bytesRead\":{},\"bytesWritten\":7}}", round * 1_000_000)))
     });
     let app = watch(&server, &authority);
-    let mut stream = stream(&app);
+    let mut stream = watch_reports(&app);
     let report = stream.until("a rate", |json| json["server"].get("rx_bytes_per_s").is_some());
     let rate = report["server"]["rx_bytes_per_s"].as_f64().expect("a number");
     assert!(rate > 1000.0 && rate < 1_100_000.0, "{rate}");
@@ -427,203 +387,4 @@ fn counters_become_rates_and_start_over_with_the_server() {
     let report = stream
         .until("none, after the restart", |json| json["server"].get("rx_bytes_per_s").is_none());
     assert_eq!(report["server"]["tx_bytes_per_s"], 0.0, "only what went backwards");
-}
-
-/// OpenTAKServer as its source has it, for one login.
-fn open_tak(server: &StandIn) {
-    let token =
-        r#"{"meta":{"code":200},"response":{"csrf_token":"IjQ2.aSQ","identity_attributes":[]}}"#;
-    server.judge(move |asked| {
-        let signed_in = asked.head.contains("cookie: session=in");
-        match asked.line.as_str() {
-            "GET /api/login" => {
-                let cookie = "Set-Cookie: session=form; HttpOnly; Path=/; SameSite=Strict\r\n";
-                // As its development server does after each answer.
-                let headers = format!("Connection: close\r\n{cookie}");
-                Some(Reply::With(200, headers, token.into()))
-            }
-            "POST /api/login" => {
-                let right = r#"{"password":"p\"1","username":"administrator"}"#;
-                let form = asked.head.contains("cookie: session=form")
-                    && asked.head.contains("x-csrftoken: ijq2.asq")
-                    && asked.head.contains("content-type: application/json");
-                assert!(form, "{asked:?}");
-                Some(if asked.body == right {
-                    let cookie = "Set-Cookie: session=in; HttpOnly; Path=/; SameSite=Strict\r\n";
-                    let body =
-                        r#"{"meta":{"code":200},"response":{"tf_required":false,"user":{}}}"#;
-                    Reply::With(200, cookie.into(), body.into())
-                } else {
-                    Reply::Status(400, b"{\"meta\":{\"code\":400},\"response\":{}}".to_vec())
-                })
-            }
-            "GET /api/status" | "GET /api/eud" if !signed_in => {
-                Some(Reply::Status(401, Vec::new()))
-            }
-            _ => None,
-        }
-    });
-    let config = r#"{"version":"3","type":"ServerConfig","data":{"version":"1.7.14","api":"3","hostname":"127.0.0.1"},"nodeId":"x"}"#;
-    for (path, body) in [
-        ("/Marti/api/version/config", config.as_bytes()),
-        ("/api/health", b"{\"status\":\"healthy\"}"),
-        (
-            "/api/status",
-            include_bytes!("../../src/collect/tak/checks/told/fixtures/ots_status.json"),
-        ),
-        ("/api/eud", include_bytes!("../../src/collect/tak/checks/told/fixtures/eud.json")),
-        ("/Marti/api/clientEndPoints", FIXTURES[6].1),
-    ] {
-        server.reply(path, ok(body));
-    }
-}
-
-const LOGIN: &str = "api_user = \"administrator\"\napi_password = 'p\"1'";
-
-#[test]
-fn opentakserver_is_asked_signed_in_and_the_session_is_kept() {
-    let server = StandIn::plain();
-    open_tak(&server);
-    let app = watch_port(&format!("http_port = {}\n{LOGIN}", server.port()));
-    let mut stream = stream(&app);
-    let report = stream.until("healthy", |json| json["status"] == "healthy");
-    assert_eq!(
-        (&report["flavor"], &report["version"]),
-        (&"opentakserver".into(), &"OpenTAKServer-1.7.14".into())
-    );
-    assert_eq!(message(&report, "authenticated_api"), "It answers to takpulse's login.");
-    assert_eq!(message(&report, "database"), "OpenTAKServer reads from its database.");
-    assert!(report["server"]["uptime_seconds"].as_f64().is_some_and(|up| up > 3000.0), "{report}");
-    after_version_config(&server, &mut stream, 3);
-    assert_eq!(server.count("POST /api/login"), 1, "one login for all rounds");
-    // The session ends: one more login, and no fault.
-    let fresh = server.count("GET /api/status");
-    server.reply("/api/status", Reply::Status(401, Vec::new()));
-    stream.until("it was refused", |_| server.count("GET /api/status") > fresh);
-    assert!(server.count("POST /api/login") <= 2, "a login that opens nothing is not repeated");
-    assert!(!app.log().contains("p\"1"), "{}", app.log());
-}
-
-/// Another round of OpenTAKServer.
-fn after_version_config(server: &StandIn, stream: &mut Stream, count: usize) -> Value {
-    let config = "GET /Marti/api/version/config";
-    let before = server.count(config);
-    stream.until("more rounds", |_| server.count(config) >= before + count)
-}
-
-#[test]
-fn a_wrong_password_is_tried_once_and_shown_nowhere() {
-    let server = StandIn::plain();
-    open_tak(&server);
-    let login = "api_user = \"administrator\"\napi_password = \"hunter2wrong\"";
-    let app = watch_port(&format!("http_port = {}\n{login}", server.port()));
-    let mut stream = stream(&app);
-    let report = stream.until("degraded", |json| json["status"] == "degraded");
-    assert_eq!(check(&report, "authenticated_api")["ok"], false);
-    assert!(
-        message(&report, "authenticated_api")
-            .starts_with("OpenTAKServer refuses the login: correct api_user and api_password"),
-        "{report}"
-    );
-    assert_eq!(check(&report, "database")["ok"], true);
-    let report = after_version_config(&server, &mut stream, 3);
-    assert!(message(&report, "authenticated_api").contains("refuses the login"), "{report}");
-    assert_eq!(server.count("POST /api/login"), 1, "nobody's account is locked");
-    let state = app.get("/api/state");
-    for said in [report.to_string(), app.log(), String::from_utf8_lossy(&state.body).into()] {
-        assert!(!said.contains("hunter2wrong"), "{said}");
-    }
-}
-
-#[test]
-fn a_password_is_not_sent_where_it_can_be_read() {
-    let server = StandIn::plain();
-    open_tak(&server);
-    // It leads here, but no more than any other address does it say that nobody is in between.
-    let keys = format!("http_port = {}\n{LOGIN}", server.port());
-    let report = report(&watch_host("0.0.0.0", &keys));
-    assert!(check(&report, "authenticated_api").get("ok").is_none(), "{report}");
-    let said = message(&report, "authenticated_api");
-    assert!(said.contains("without TLS the password could be read on the way"), "{said}");
-    assert!(server.count("GET /Marti/api/clientEndPoints") > 0);
-    assert!(!server.asked().iter().any(|asked| asked.line.contains("/api/login")));
-}
-
-#[test]
-fn a_password_is_sent_elsewhere_only_to_who_proves_to_be_the_server() {
-    let (authority, other) = (authority(), Authority::found("another"));
-    let server = StandIn::over_tls(&authority);
-    open_tak(&server);
-    let watch = |vouching: &str| {
-        let certificates: Vec<_> = [vouching].into_iter().filter(|path| !path.is_empty()).collect();
-        watch_host(
-            "0.0.0.0",
-            &format!(
-                "https_port = {}\ncertificates = {certificates:?}\n{LOGIN}\n\
-                 client_certificate = {:?}\nclient_key = {:?}",
-                server.port(),
-                authority.path("monitor.pem"),
-                authority.path("monitor.key"),
-            ),
-        )
-    };
-    let logins = || server.asked().iter().filter(|asked| asked.line.contains("/api/login")).count();
-    // Nothing to hold it against; and an authority that has not signed it.
-    for vouching in ["", other.path("ca.pem").to_str().expect("a path")] {
-        let report = report(&watch(vouching));
-        let said = message(&report, "authenticated_api");
-        assert!(said.contains("nothing proves that this is your server"), "{said}");
-        assert_eq!(logins(), 0, "{report}");
-    }
-    let report = report(&watch(authority.path("ca.pem").to_str().expect("a path")));
-    assert_eq!(
-        message(&report, "authenticated_api"),
-        "It answers to takpulse's login.",
-        "{report}"
-    );
-    assert!(logins() > 0);
-}
-
-#[test]
-fn a_database_that_opentakserver_cannot_read_is_named_although_it_says_healthy() {
-    let server = StandIn::plain();
-    open_tak(&server);
-    server.reply("/Marti/api/clientEndPoints", Reply::Status(500, b"<h1>Internal".to_vec()));
-    server.reply("/api/status", Reply::Status(500, b"<h1>Internal".to_vec()));
-    server.reply("/api/eud", Reply::Status(500, b"<h1>Internal".to_vec()));
-    let report = report(&watch_port(&format!("http_port = {}\n{LOGIN}", server.port())));
-    assert_eq!(report["status"], "degraded");
-    assert_eq!(check(&report, "database")["ok"], false);
-    assert!(message(&report, "database").contains("look whether PostgreSQL runs"), "{report}");
-}
-
-#[test]
-fn without_a_login_opentakserver_is_not_asked_for_more() {
-    let server = StandIn::plain();
-    open_tak(&server);
-    let report = report(&watch_port(&format!("http_port = {}", server.port())));
-    assert_eq!(report["status"], "healthy", "{report}");
-    assert!(check(&report, "authenticated_api").get("ok").is_none());
-    assert!(message(&report, "authenticated_api").contains("set api_user and api_password"));
-    assert!(!server.asked().iter().any(|asked| asked.line.contains("/api/login")));
-}
-
-#[test]
-fn sources_that_are_known_to_lie_are_shown_as_such() {
-    let server = StandIn::plain();
-    server.reply("/Marti/api/version", ok("FreeTAKServer-2.2.1"));
-    server.reply("/Marti/api/clientEndPoints", ok(FIXTURES[6].1));
-    let report = report(&watch_port(&format!("http_port = {}", server.port())));
-    assert_eq!(report["flavor"], "freetakserver");
-    let source = &report["clients"]["sources"][0];
-    assert_eq!(
-        (&source["name"], &source["believed"]),
-        (&"/Marti/api/clientEndPoints".into(), &false.into())
-    );
-    assert!(
-        source["message"].as_str().is_some_and(|text| text.contains("is an example")),
-        "{source}"
-    );
-    assert!(report["clients"].get("list").is_none(), "{report}");
-    assert!(report["clients"].get("connections").is_none(), "never a made-up number: {report}");
 }

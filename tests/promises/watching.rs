@@ -61,3 +61,14 @@ pub fn users(report: &Value) -> Vec<&Value> {
     users.sort_by_key(|user| user["callsign"].as_str());
     users
 }
+
+/// The first check of this name.
+pub fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
+    let mut checks = report["checks"].as_array().expect("checks").iter();
+    checks.find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {report}"))
+}
+
+/// What is said of it.
+pub fn said_of<'a>(report: &'a Value, name: &str) -> &'a str {
+    check(report, name)["message"].as_str().expect("a message")
+}
