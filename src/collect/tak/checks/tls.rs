@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::{self, CryptoProvider};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
@@ -79,17 +79,27 @@ pub async fn shake_hands(
     (handshake, session)
 }
 
+/// What all handshakes have in common. A configuration makes room for the sessions of hundreds of
+/// servers before it can be told that none is to be resumed: each round is to prove anew what is served
+/// and that its key is there.
+static COMMON: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
+    let mut config = ClientConfig::builder_with_provider(PROVIDER.clone())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Witness::default()))
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(config)
+});
+
 fn config(
     witness: &Arc<Witness>,
     identity: Option<Arc<Identity>>,
 ) -> Result<ClientConfig, Trouble> {
-    let presenter = Presenter { witness: witness.clone(), identity };
-    let config = ClientConfig::builder_with_provider(PROVIDER.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|why| Trouble::Other(why.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(witness.clone())
-        .with_client_cert_resolver(Arc::new(presenter));
+    let common = COMMON.as_ref().map_err(|why| Trouble::Other(why.to_string()))?;
+    let mut config = common.clone();
+    config.dangerous().set_certificate_verifier(witness.clone());
+    config.client_auth_cert_resolver = Arc::new(Presenter { witness: witness.clone(), identity });
     Ok(config)
 }
 
@@ -178,5 +188,60 @@ impl ResolvesClientCert for Presenter {
 
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use rcgen::CertifiedKey;
+    use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    /// One that gives out sessions to be resumed.
+    fn server(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ServerConfig> {
+        let CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(["tak".to_owned()]).expect("a certificate");
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(PROVIDER.clone())
+            .with_protocol_versions(versions)
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key.into())
+            .expect("a pair");
+        Arc::new(config)
+    }
+
+    #[tokio::test]
+    async fn each_handshake_shows_and_proves_all_anew() {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            let address = listener.local_addr().expect("an address");
+            let config = server(&[version]);
+            let serving = std::thread::spawn(move || {
+                [(); 3].map(|()| {
+                    let (socket, _) = listener.accept().expect("a client");
+                    let session = ServerConnection::new(config.clone()).expect("a session");
+                    let mut stream = StreamOwned::new(session, socket);
+                    stream.write_all(b"here").expect("sent");
+                    let _ended = stream.read(&mut [0; 8]);
+                    stream.conn.handshake_kind()
+                })
+            });
+            for _ in 0..3 {
+                let socket = TcpStream::connect(address).await.expect("connected");
+                let (handshake, session) = shake_hands("127.0.0.1", socket, None).await;
+                assert_eq!((handshake.chain.len(), handshake.proven), (1, true), "{handshake:?}");
+                // What comes with the first bytes would be kept for the next time.
+                let mut greeting = [0; 4];
+                let mut session = session.expect("a session");
+                session.read_exact(&mut greeting).await.expect("a greeting");
+            }
+            let kinds = serving.join().expect("no panic");
+            assert_eq!(kinds, [Some(HandshakeKind::Full); 3], "{version:?}");
+        }
     }
 }

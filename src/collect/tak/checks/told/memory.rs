@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use super::figures::Disk;
 use super::login::{Refused, Session};
+use super::users::Roster;
+use super::{Heard, Miss, SELDOM, is_due};
 use crate::collect::figures::{per_second, tenths};
 use crate::collect::tak::report::Federation;
 
@@ -21,6 +23,8 @@ pub struct Memory {
     pub(super) minutely: Option<(Instant, Minutely)>,
     /// What is asked each ten minutes.
     pub(super) seldom: Option<(Instant, Seldom)>,
+    /// A list that is always the same.
+    pub(super) constant: Option<Constant>,
     /// When the counting of events last hung.
     pub(super) count_hung: Option<Instant>,
     /// Of OpenTAKServer.
@@ -42,6 +46,32 @@ pub(super) struct Minutely {
 pub(super) struct Seldom {
     pub heap_max_bytes: Option<u64>,
     pub events: Option<u64>,
+}
+
+/// Who gave a list that is always the same: the version, and whether it was asked with a client
+/// certificate.
+pub(super) type By = (Option<String>, bool);
+
+/// An answer that is the same whenever it is asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Constant {
+    by: By,
+    when: Instant,
+    pub heard: Heard,
+    pub roster: Roster,
+}
+
+impl Constant {
+    /// Of the answer just heard: a list or a refusal. Anything else may pass, and is no constant.
+    pub fn of(by: By, heard: Heard, roster: Roster, now: Instant) -> Option<Constant> {
+        let is_constant = heard.miss.as_ref().is_none_or(Miss::is_refusal) && by.0.is_some();
+        is_constant.then_some(Constant { by, when: now, heard, roster })
+    }
+
+    /// Whether it is what they would answer now, and not that old.
+    pub fn holds(&self, by: &By, now: Instant) -> bool {
+        self.by == *by && !is_due(Some(self.when), SELDOM, now)
+    }
 }
 
 /// The counters of a round, and what they were before.
@@ -99,6 +129,38 @@ mod tests {
             let mut rates = memory.rates();
             assert_eq!(rates.of("bytes", count, now), want, "after {seconds} s");
             memory.keep(rates);
+        }
+    }
+
+    #[test]
+    fn a_list_that_never_changes_is_believed_of_the_same_server_for_a_while() {
+        use crate::collect::tak::checks::Trouble;
+        let start = Instant::now();
+        let by = |version: &str, certificate| (Some(version.to_owned()), certificate);
+        let of = |by, miss: Option<Miss>| {
+            let heard = Heard { path: "/a".into(), took: Duration::ZERO, miss };
+            let entries = Ok(Vec::new());
+            let note = "it is always so".into();
+            let roster = Roster { source: "/a".into(), believed: false, entries, note };
+            Constant::of(by, heard, roster, start)
+        };
+        let known = of(by("taky-1", true), None).expect("a constant");
+        for (what, by, seconds, want) in [
+            ("the same", by("taky-1", true), 599, true),
+            ("it was long ago", by("taky-1", true), 600, false),
+            ("another version", by("taky-2", true), 1, false),
+            ("without the certificate", by("taky-1", false), 1, false),
+        ] {
+            assert_eq!(known.holds(&by, start + Duration::from_secs(seconds)), want, "{what}");
+        }
+        for (what, by, miss, want) in [
+            ("a refusal", by("taky-1", true), Some(Miss::Status(401)), true),
+            ("an error", by("taky-1", true), Some(Miss::Status(500)), false),
+            ("silence", by("taky-1", true), Some(Miss::Trouble(Trouble::Closed)), false),
+            ("something else", by("taky-1", true), Some(Miss::Unfit("a page".into())), false),
+            ("nobody says who it is", (None, true), None, false),
+        ] {
+            assert_eq!(of(by, miss).is_some(), want, "{what}");
         }
     }
 

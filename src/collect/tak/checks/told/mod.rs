@@ -27,12 +27,19 @@ pub mod users;
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod tests;
 
+use memory::Constant;
 pub use memory::Memory;
 use users::{Entry, Roster};
 
 /// A list of users may be this long; at about a kilobyte for each.
 const LIST_BYTES: usize = 4 * 1024 * 1024;
+
+/// What makes a server count rows, what cannot change without a restart, and what never changes is
+/// asked this seldom.
+const SELDOM: Duration = Duration::from_secs(600);
 
 /// Who is on, the official server's live list.
 pub const SUBSCRIPTIONS: &str = "/Marti/api/subscriptions/all";
@@ -182,8 +189,8 @@ pub async fn ask(line: &mut Line, facts: &Facts, asker: &Asker) -> Option<Told> 
         // Without a certificate it tells nothing.
         Flavor::TakServer => return None,
         Flavor::OpenTakServer => open_tak::ask(&mut asking, asker.login.as_ref()).await,
-        Flavor::Taky => asking.end_points(TAKY_END_POINTS).await,
-        Flavor::FreeTakServer => asking.end_points(FTS_END_POINTS).await,
+        Flavor::Taky => asking.constant_end_points(TAKY_END_POINTS, facts, asker).await,
+        Flavor::FreeTakServer => asking.constant_end_points(FTS_END_POINTS, facts, asker).await,
     }
     Some(asking.told)
 }
@@ -203,6 +210,15 @@ fn flavor(facts: &Facts, asker: &Asker) -> Option<Flavor> {
             flavor => flavor,
         },
         _ => None,
+    }
+}
+
+impl Facts {
+    fn version(&self) -> Option<String> {
+        match &self.api.as_ref()?.result {
+            Ok(api::Answer::Version(version)) => Some(version.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -273,6 +289,26 @@ impl Asking<'_> {
     /// A list that is shown as one that is not to be believed.
     async fn end_points(&mut self, note: &str) {
         self.roster(END_POINTS, false, note, users::end_points).await;
+    }
+
+    /// The same of a server that gives the same list whoever is on: asked seldom, because such a server
+    /// closes the connection after each answer, and the next question costs another handshake.
+    async fn constant_end_points(&mut self, note: &str, facts: &Facts, asker: &Asker) {
+        let (by, now) = ((facts.version(), asker.identity.is_some()), Instant::now());
+        let known = self.told.memory.constant.take().filter(|known| known.holds(&by, now));
+        match known {
+            Some(known) => {
+                self.told.heard.push(known.heard.clone());
+                self.told.rosters.push(known.roster.clone());
+                self.told.memory.constant = Some(known);
+            }
+            None => {
+                self.end_points(note).await;
+                let heard = self.told.heard.last().cloned().zip(self.told.rosters.last().cloned());
+                let of = |(heard, roster)| Constant::of(by, heard, roster, now);
+                self.told.memory.constant = heard.and_then(of);
+            }
+        }
     }
 
     /// Whether it answers one question after the other with an error: then the rest is spared it.

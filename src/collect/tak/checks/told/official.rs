@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::memory::{Minutely, Rates, Seldom};
 use super::{
-    Access, Asking, COT_COUNT, END_POINTS, Miss, SUBSCRIPTIONS, Trouble, figures, is_due, users,
+    Access, Asking, COT_COUNT, END_POINTS, Miss, SELDOM, SUBSCRIPTIONS, Trouble, figures, is_due,
+    users,
 };
 use crate::collect::figures::tenths;
 use crate::collect::tak::checks::http::Request;
@@ -15,9 +16,6 @@ use crate::collect::tak::report::{Database, Federation, Input};
 use crate::event::unix_now;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// What makes the server count rows, and what cannot change without a restart.
-const SELDOM: Duration = Duration::from_secs(600);
 
 /// Counting rows that hung once is left alone for this long.
 const COUNT_REST: Duration = Duration::from_secs(6 * 3600);
