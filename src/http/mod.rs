@@ -99,7 +99,7 @@ pub fn routes(
         let site = site.clone();
         move |identity| api::ready(&site, identity)
     });
-    let files = assets::file().and(get_or_head()).and(assets::if_none_match()).map(assets::answer);
+    let files = assets::file().and(get_or_head()).and(assets::asker()).map(assets::answer);
     let answers = stream
         .or(read)
         .unify()
