@@ -13,13 +13,14 @@ use tracing::{error, info, warn};
 
 use crate::access::FIRST;
 use crate::bus::{Bus, MemoryBus};
-use crate::collect::docker::DockerCollector;
+use crate::collect::docker::{self, DockerCollector};
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
 use crate::collect::{Collector, Runner};
-use crate::config::{Config, HttpConfig, PublishConfig, Schedule, Secret};
+use crate::config::{Config, DockerConfig, HttpConfig, PublishConfig, Schedule, Secret};
+use crate::containers;
 use crate::event::{Origin, Topic};
-use crate::http::{self, Encryption, Gate, Manner, Publisher, Site};
+use crate::http::{self, Actions, Encryption, Follows, Gate, Manner, Publisher, Site};
 use crate::hub::{self, Hub};
 use crate::shutdown;
 use crate::telemetry;
@@ -154,6 +155,7 @@ impl App {
         let pace =
             hub::Pace { heartbeat: stream.heartbeat, write_timeout: config.http.write_timeout };
         tokio::spawn(hub.clone().run(bus.subscribe(), pace));
+        let follows = Follows::new(pace);
 
         let origin = Arc::new(Origin::starting_now(&config.node));
         let watched = hub.watched();
@@ -168,14 +170,29 @@ impl App {
         if let Some(tls) = tls.clone() {
             tokio::spawn(doors::look_after_certificates(tls, shutdown.clone()));
         }
-        let looking = doors::end_streams_of_the_gone(gate.clone(), hub.clone(), shutdown.clone());
-        tokio::spawn(looking);
-        let publisher = Publisher::new(bus.clone(), origin, rules_of(&config.publish));
-        let collected = collectors.topics.clone();
-        let site = Site { hub: hub.clone(), publisher, bus, collected, gate: gate.clone() };
+        tokio::spawn(doors::end_streams_of_the_gone(
+            gate.clone(),
+            hub.clone(),
+            follows.clone(),
+            shutdown.clone(),
+        ));
+        let publisher = Publisher::new(bus.clone(), origin.clone(), rules_of(&config.publish));
+        let (allowed, trail, ending) =
+            (config.docker.actions, gate.trail.clone(), shutdown.clone());
+        let actions = Arc::new(Actions::new(allowed, bus.clone(), origin, trail, ending));
+        let site = Site {
+            hub: hub.clone(),
+            publisher,
+            bus,
+            collected: collectors.topics.clone(),
+            gate: gate.clone(),
+            containers: config.docker.enabled.then(|| desk_of(&config.docker)),
+            actions: actions.clone(),
+            follows: follows.clone(),
+        };
         let routes = http::routes(Arc::new(site));
         let served = CancellationToken::new();
-        let closing = close_at(shutdown.clone(), hub, served.clone());
+        let closing = close_at(shutdown.clone(), hub, follows, served.clone());
         let hsts = config.tls.hsts;
         let manner = Manner {
             entrance: entrance_of(&config.http, gate),
@@ -187,6 +204,7 @@ impl App {
             served.cancel();
         };
         tokio::join!(serving, closing, collectors.watch());
+        actions.ended().await;
         // A panic in there is logged by its own.
         let _panicked = keeping.await;
         info!("takpulse has ended");
@@ -241,6 +259,13 @@ fn limits_of(config: &HttpConfig) -> http::Limits {
     }
 }
 
+/// Who answers for single containers.
+fn desk_of(config: &DockerConfig) -> containers::Client {
+    let (client, requests) = containers::desk();
+    tokio::spawn(docker::serve(config.host.clone(), config.actions, requests));
+    client
+}
+
 fn rules_of(config: &PublishConfig) -> http::Rules {
     // What the configuration has checked is a topic.
     let topics = config.topics.iter().filter_map(|name| Topic::parse(name).ok()).collect();
@@ -259,9 +284,15 @@ fn entrance_of(config: &HttpConfig, gate: Arc<Gate>) -> http::Entrance {
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Ends the streams at once, which lets their connections end.
-async fn close_at(shutdown: CancellationToken, hub: Hub, served: CancellationToken) {
+async fn close_at(
+    shutdown: CancellationToken,
+    hub: Hub,
+    follows: Arc<Follows>,
+    served: CancellationToken,
+) {
     shutdown.cancelled().await;
     hub.close();
+    follows.close();
     if timeout(GRACE, served.cancelled()).await.is_err() {
         hub.cut();
     }
@@ -283,7 +314,7 @@ impl Collectors {
             collectors.start(runner(), collector, config.system.schedule);
         }
         if config.docker.enabled {
-            let collector = DockerCollector::new(&config.docker);
+            let collector = DockerCollector::new(&config.docker, &config.host);
             collectors.start(runner(), collector, config.docker.schedule);
         }
         if config.tak.enabled {

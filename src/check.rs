@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::access::{self, FIRST, StateDir};
+use crate::access::{self, Audit, FIRST, StateDir};
 use crate::app;
-use crate::collect::docker::DockerCollector;
+use crate::collect::docker::{self, DockerCollector};
 use crate::collect::system::SystemCollector;
 use crate::collect::tak::TakCollector;
 use crate::collect::{Collector, collect_within};
@@ -31,8 +31,12 @@ pub async fn report(loaded: &Loaded) -> String {
     push(&mut text, "tls", &tls::describe(&config.tls, &StateDir::at(&config.state_dir)));
     let system = config.system.enabled.then(|| SystemCollector::new(&config.host));
     push(&mut text, "system", &ask(system, config.system.schedule, describe_system).await);
-    let docker = config.docker.enabled.then(|| DockerCollector::new(&config.docker));
-    push(&mut text, "docker", &ask(docker, config.docker.schedule, describe_docker).await);
+    let docker = config.docker.enabled.then(|| DockerCollector::new(&config.docker, &config.host));
+    let mut found = ask(docker, config.docker.schedule, describe_docker).await;
+    if config.docker.enabled {
+        push_privileges(&mut found, config).await;
+    }
+    push(&mut text, "docker", &found);
     let tak = config.tak.enabled.then(|| TakCollector::new(&config.tak, &config.host));
     push(&mut text, "tak", &ask(tak, config.tak.schedule, describe_tak).await);
     text
@@ -125,10 +129,25 @@ fn describe_docker(report: &Value) -> String {
         containers.len(),
         containers.join(", ")
     );
-    if let Some(message) = message {
+    let missing = names(report, "missing", "message");
+    for message in message.into_iter().chain(missing) {
         let _ = write!(text, "\n{message}");
     }
     text
+}
+
+/// What takpulse may ask of the engine, and where it is kept what was asked for; nothing where there is
+/// no engine to ask.
+async fn push_privileges(found: &mut String, config: &Config) {
+    let lines = docker::privileges(&config.docker, &config.host).await;
+    if lines.is_empty() {
+        return;
+    }
+    for line in lines {
+        let _ = write!(found, "\n{line}");
+    }
+    let audit = Audit::at(StateDir::at(&config.state_dir)).path();
+    let _ = write!(found, "\naudit log: {}", audit.display());
 }
 
 fn describe_tak(report: &Value) -> String {

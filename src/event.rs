@@ -30,6 +30,8 @@ pub enum Topic {
     TakStatus,
     /// Occurrence: a rule fired or resolved.
     Alert,
+    /// Occurrence: a container is being started, stopped or restarted, or was.
+    ContainerAction,
     /// Occurrence: a name that somebody published from outside.
     Published(Arc<str>),
 }
@@ -45,6 +47,7 @@ impl Topic {
             Topic::DockerStatus => "docker_status",
             Topic::TakStatus => "tak_status",
             Topic::Alert => "alert",
+            Topic::ContainerAction => "container_action",
             Topic::Published(name) => name,
         }
     }
@@ -69,7 +72,7 @@ impl Topic {
         }
         Ok(Topic::STATES
             .into_iter()
-            .chain([Topic::Alert])
+            .chain([Topic::Alert, Topic::ContainerAction])
             .find(|topic| topic.as_str() == name)
             .unwrap_or_else(|| Topic::Published(name.into())))
     }
@@ -163,7 +166,7 @@ impl Origin {
         EventId(format!("{}-{:x}-{sequence}", self.node, self.boot).into())
     }
 
-    /// Makes a state event of a collector's report: `node` and `timestamp` (Unix seconds) are put in
+    /// Makes an event of a report, such as a collector's: `node` and `timestamp` (Unix seconds) are put in
     /// front of the report's own fields.
     ///
     /// # Errors
@@ -358,6 +361,7 @@ mod tests {
     #[test]
     fn a_topic_name_is_read_or_refused() {
         assert_eq!(Topic::parse("docker_status"), Ok(Topic::DockerStatus));
+        assert_eq!(Topic::parse("container_action"), Ok(Topic::ContainerAction));
         assert_eq!(Topic::parse("weather.v1"), Ok(Topic::Published("weather.v1".into())));
         assert!(Topic::parse(&"a".repeat(64)).is_ok());
         for bad in ["", " a", "a ", "Docker", "1a", "a b", "a\n", "é", &"a".repeat(65)] {

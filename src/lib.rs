@@ -19,6 +19,9 @@
 //! `hash-password`, `reset-password` and `publish` are other ways in (`main -> check -> app, collect`;
 //! `main -> passwords -> access`; `main -> post -> tls`); `cli` only reads the command line.
 //!
+//! [`containers`] is how the web asks the Docker collector about one container, and has it restarted:
+//! both know it, and not each other (`http, collect -> containers`).
+//!
 //! Architecture invariants: HTTP knows no collector and collectors know no HTTP; [`event`] knows no
 //! I/O; [`config`] is a leaf. `tests/promises/house.rs` holds the imports to these arrows.
 
@@ -29,6 +32,7 @@ pub mod check;
 pub mod cli;
 pub mod collect;
 pub mod config;
+pub mod containers;
 pub mod event;
 pub mod http;
 pub mod hub;

@@ -1,5 +1,5 @@
 //! Who may do what: users with passwords and their sessions, and named tokens; kept in the state
-//! directory, secrets as hashes only.
+//! directory, secrets as hashes only; and the log of what they had done.
 //!
 //! The command line writes users and tokens and the server reads them, each whenever it likes.
 //!
@@ -12,6 +12,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 mod aside;
 mod attempts;
+mod audit;
 mod command;
 mod kept;
 mod keyring;
@@ -23,6 +24,7 @@ mod state;
 mod token;
 mod user;
 
+pub use audit::{Audit, Entry, Outcome};
 pub use command::{list, make, revoke};
 pub use keyring::{Bearer, Keyring};
 pub use seal::Seal;

@@ -87,12 +87,12 @@ impl StateDir {
         locked().map_err(|why: io::Error| AccessError::state(path.clone(), &why))
     }
 
-    fn make(&self) -> io::Result<()> {
+    pub(super) fn make(&self) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 
     /// Root may write for a service that has a user of its own, and must leave it what it wrote.
-    fn give_to_owner(&self, file: &File) -> io::Result<()> {
+    pub(super) fn give_to_owner(&self, file: &File) -> io::Result<()> {
         if !rustix::process::geteuid().is_root() {
             return Ok(());
         }

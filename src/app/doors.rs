@@ -8,10 +8,11 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{
-    self, AccessError, Keyring, Lifetimes, Role, Seal, Sessions, SignIn, StateDir, User, Users,
+    self, AccessError, Audit, Keyring, Lifetimes, Role, Seal, Sessions, SignIn, StateDir, User,
+    Users,
 };
 use crate::config::{AuthConfig, Config, RoleConfig, Secret, UserConfig};
-use crate::http::{Certificates, Gate, Refusals, Roles};
+use crate::http::{Certificates, Follows, Gate, Refusals, Roles, Trail};
 use crate::hub::Hub;
 use crate::tls::{Tls, TlsError};
 
@@ -72,9 +73,10 @@ impl Doors {
             seal,
             users,
             sessions,
-            keyring: Arc::new(Keyring::new(dir)),
+            keyring: Arc::new(Keyring::new(dir.clone())),
             certificates: Certificates::new(tls.clone(), roles(&config.auth)),
             refusals: Refusals::default(),
+            trail: Arc::new(Trail::new(Audit::at(dir))),
         };
         Ok(Doors { gate: Arc::new(gate), tls, made_password })
     }
@@ -134,10 +136,19 @@ pub async fn look_after_certificates(tls: Arc<Tls>, shutdown: CancellationToken)
     }
 }
 
-/// Ends the streams of those whose session, token or certificate has ended.
-pub async fn end_streams_of_the_gone(gate: Arc<Gate>, hub: Hub, shutdown: CancellationToken) {
+/// Ends the streams of those whose session, token or certificate has ended, and the logs that they watch.
+pub async fn end_streams_of_the_gone(
+    gate: Arc<Gate>,
+    hub: Hub,
+    follows: Arc<Follows>,
+    shutdown: CancellationToken,
+) {
     let mut looks = interval(BETWEEN_LOOKS);
     while shutdown.run_until_cancelled(looks.tick()).await.is_some() {
-        hub.expel(&gate.fallen(hub.passes()));
+        let mut passes = hub.passes();
+        passes.extend(follows.passes());
+        let fallen = gate.fallen(passes);
+        hub.expel(&fallen);
+        follows.expel(&fallen);
     }
 }

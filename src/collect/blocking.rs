@@ -35,6 +35,17 @@ impl<T: Send + 'static> Blocking<T> {
         outcome
     }
 
+    /// What a reading that was given up says in the end; never resolves when there is none.
+    /// Cancel-safe.
+    pub(super) async fn late(&mut self) -> Result<T, JoinError> {
+        let outcome = match &mut self.reading {
+            Some(given_up) => given_up.await,
+            None => std::future::pending().await,
+        };
+        self.reading = None;
+        outcome
+    }
+
     /// Whether a reading that was given up still runs.
     pub(super) fn runs(&self) -> bool {
         self.reading.as_ref().is_some_and(|reading| !reading.is_finished())
@@ -75,9 +86,12 @@ mod tests {
         }
         assert!(blocking.runs());
         assert_eq!(started.load(Ordering::SeqCst), 1);
+        timeout(moment, blocking.late()).await.expect_err("there is nothing to say yet");
         drop(release);
+        assert_eq!(blocking.late().await.expect("no panic"), "old");
         assert_eq!(blocking.read(|| "new").await.expect("no panic"), "new");
         assert!(!blocking.runs());
+        timeout(moment, blocking.late()).await.expect_err("nothing was given up");
     }
 
     #[tokio::test]

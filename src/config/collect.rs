@@ -38,6 +38,8 @@ pub struct DockerConfig {
     /// `unix:///run/docker.sock`, `/path/to.sock`, `tcp://host:2375` or `http://host:2375`;
     /// `None`: `DOCKER_HOST`, else the customary sockets.
     pub host: Option<String>,
+    /// Whether admins may start, stop and restart containers.
+    pub actions: bool,
 }
 
 /// The TAK collector.
@@ -111,7 +113,8 @@ impl DockerConfig {
         let enabled = section.required("enabled", flag);
         let schedule = Schedule::read(section, 9);
         let host = section.optional("host", docker_host);
-        Ok(DockerConfig { enabled: enabled?, schedule: schedule?, host: host? })
+        let actions = section.required("actions", flag);
+        Ok(DockerConfig { enabled: enabled?, schedule: schedule?, host: host?, actions: actions? })
     }
 }
 

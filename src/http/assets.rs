@@ -125,7 +125,8 @@ pub(super) fn answer(found: Found, asker: Asker) -> Response {
     response.body(body).into_response()
 }
 
-fn unpacked(packed: &[u8]) -> Vec<u8> {
+/// What `build.rs` has packed.
+pub(super) fn unpacked(packed: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     // What build.rs has packed can be unpacked, from memory into memory.
     let _cannot_fail = GzDecoder::new(packed).read_to_end(&mut bytes);

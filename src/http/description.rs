@@ -1,61 +1,15 @@
-//! `GET /api/openapi.json`: what the API is, made from the handlers and the types that it describes.
+//! `GET /api/openapi.json`: what the API is.
 
-use std::sync::LazyLock;
-
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
 use warp::reply::{Reply, Response};
 
-use super::{api, publish, reject, session, stream};
+use super::assets::unpacked;
+use super::reject;
 
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "takpulse",
-        description = "Live host, Docker and TAK server status. Every path is below http.base_path. \
-            Scripts send `Authorization: Bearer TOKEN` (`takpulse token new`); browsers hold a session \
-            cookie, and send what /api/session says under `csrf` as X-CSRF-Token when they change \
-            something. A method that a path does not know is answered with 405."
-    ),
-    paths(
-        stream::open,
-        publish::post,
-        api::state,
-        api::events,
-        api::viewers,
-        session::show,
-        session::login,
-        session::logout,
-        describe,
-        api::metrics,
-        api::alive,
-        api::ready,
-    ),
-    components(schemas(reject::ErrorAnswer)),
-    modifiers(&Schemes),
-    security(("token" = []), ("session" = [])),
-)]
-struct Description;
+#[cfg(test)]
+mod made;
 
-/// How one says who one is.
-struct Schemes;
-
-impl Modify for Schemes {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let components = openapi.components.get_or_insert_default();
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        components.add_security_scheme("token", SecurityScheme::Http(bearer));
-        let cookie = ApiKeyValue::with_description(
-            "takpulse_session",
-            "the name goes on with letters that are this takpulse's own",
-        );
-        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
-    }
-}
-
-/// Made once: nothing in it changes.
-static TEXT: LazyLock<String> =
-    LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+/// `openapi.json` from the folder beside this file, as `build.rs` has packed it.
+const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.gz"));
 
 /// This description.
 #[utoipa::path(
@@ -65,7 +19,8 @@ static TEXT: LazyLock<String> =
         (status = 401, description = "sign in first", body = reject::ErrorAnswer)),
 )]
 pub(super) fn describe() -> Response {
-    warp::reply::with_header(TEXT.as_str(), "content-type", "application/json").into_response()
+    let text = unpacked(PACKED);
+    warp::reply::with_header(text, "content-type", "application/json").into_response()
 }
 
 #[cfg(test)]
@@ -74,11 +29,27 @@ mod tests {
 
     use serde_json::Value;
 
+    use utoipa::OpenApi;
+
     use super::super::route::{Need, Route};
     use super::*;
 
     fn description() -> Value {
-        serde_json::from_str(&TEXT).expect("JSON")
+        serde_json::from_slice(&unpacked(PACKED)).expect("JSON")
+    }
+
+    #[test]
+    fn it_is_what_the_handlers_say() {
+        let made = made::Description::openapi().to_pretty_json().expect("JSON") + "\n";
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http/description/openapi.json");
+            return std::fs::write(file, made).expect("written");
+        }
+        let kept = String::from_utf8(unpacked(PACKED)).expect("text");
+        assert!(
+            kept == made,
+            "make it anew: INSTA_UPDATE=always cargo test it_is_what_the_handlers_say"
+        );
     }
 
     #[test]

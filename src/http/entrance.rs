@@ -62,7 +62,7 @@ impl Entrance {
             let mut client = self.trusted.client(address.ip(), request.headers());
             client.secure |= encrypted;
             request.extensions_mut().insert(client);
-            far_end = FarEnd { secure: client.secure, certificate };
+            far_end = FarEnd { secure: client.secure, certificate, client: Some(client) };
         }
         let (method, path, headers) = (request.method(), request.uri().path(), request.headers());
         match self.gate.admit(method, path, headers, &far_end) {

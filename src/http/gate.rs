@@ -12,11 +12,13 @@ use warp::http::header::AUTHORIZATION;
 use warp::http::{HeaderMap, Method};
 
 use super::certificates::{Certificates, Presented};
+use super::client::Client;
 use super::cookies;
 use super::identity::{By, Identity};
 use super::quiet::Quiet;
 use super::reject::ApiError;
-use super::route::{Need, need};
+use super::route::{Need, Route, need};
+use super::trail::{Asker, Trail};
 use crate::access::{Keyring, Role, Scope, Seal, Sessions, SignIn, Users};
 use crate::event::unix_now;
 
@@ -40,6 +42,8 @@ pub struct Gate {
     pub certificates: Certificates,
     /// Refusals of those who said who they are.
     pub refusals: Refusals,
+    /// Where it is put on record what was refused to them.
+    pub trail: Arc<Trail>,
 }
 
 /// What is known of a request's far end before it says anything.
@@ -49,6 +53,8 @@ pub(super) struct FarEnd {
     pub(super) secure: bool,
     /// The certificate that its connection was opened with.
     pub(super) certificate: Presented,
+    /// Where it is.
+    pub(super) client: Option<Client>,
 }
 
 /// Counted, and logged once a minute for each who is known and once for all others: who holds a wrong
@@ -80,7 +86,14 @@ impl Gate {
             self.identify(headers, far_end).inspect_err(|why| self.refused(None, path, why))?;
         let identity = identity.ok_or_else(ApiError::unauthorized)?;
         let allowed = self.allow(&identity, need, is_read, headers);
-        allowed.inspect_err(|why| self.refused(Some(&identity), path, why))?;
+        if let Err(why) = allowed {
+            self.refused(Some(&identity), path, &why);
+            if let Some(container) = Route::ContainerActions.filled_in(path).filter(|_| !is_read) {
+                let asker = Asker { identity, client: far_end.client };
+                self.trail.refused(&asker, container, None, &why);
+            }
+            return Err(why);
+        }
         Ok(Some(identity))
     }
 

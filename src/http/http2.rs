@@ -55,14 +55,15 @@ where
     let (busy, stalled) = (Busy::default(), Arc::new(Notify::new()));
     let answering = {
         let (busy, stalled) = (busy.clone(), stalled.clone());
-        service_fn(move |request| {
+        service_fn(move |mut request| {
             let (service, peer) = (service.clone(), peer.clone());
-            let (guard, stalled) = (busy.begin(), stalled.clone());
+            let carrier = Carrier { busy: Arc::new(busy.begin()), stalled: stalled.clone() };
+            request.extensions_mut().insert(carrier.clone());
             async move {
                 let mut response = answer(&*service, request, peer, hsts).await?;
                 let viewer = stream::take_viewer(&mut response);
                 Ok::<_, Infallible>(match viewer {
-                    Some(viewer) => Body::of(viewer, stalled, guard).answer(response),
+                    Some(viewer) => Body::of(viewer, carrier).answer(response),
                     None => response,
                 })
             }
@@ -168,16 +169,31 @@ impl Drop for Guard {
     }
 }
 
+/// The connection of a request whose answer goes on for long: as long as this is held, it is busy.
+#[derive(Clone)]
+pub(super) struct Carrier {
+    busy: Arc<Guard>,
+    stalled: Arc<Notify>,
+}
+
+impl Carrier {
+    /// The client has taken nothing of an answer for too long: hyper does not hear of it, and the connection
+    /// must end.
+    pub(super) fn stall(&self) {
+        self.stalled.notify_one();
+    }
+}
+
 /// A stream as a body: HTTP/2 has frames of its own, so the chunks are left away.
 struct Body {
     viewer: Viewer,
-    busy: Guard,
+    busy: Arc<Guard>,
 }
 
 impl Body {
-    fn of(mut viewer: Viewer, stalled: Arc<Notify>, busy: Guard) -> Body {
-        viewer.tell_when_stalled(stalled);
-        Body { viewer, busy }
+    fn of(mut viewer: Viewer, carrier: Carrier) -> Body {
+        viewer.tell_when_stalled(carrier.stalled);
+        Body { viewer, busy: carrier.busy }
     }
 
     fn answer(self, response: Response) -> Response {
@@ -201,5 +217,22 @@ impl Stream for Body {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let piece = ready!(Pin::new(&mut self.viewer).poll_next(cx));
         Poll::Ready(piece.map(|piece| Ok(piece.data())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_busy_as_long_as_an_answer_holds_it() {
+        let busy = Busy::default();
+        let carrier = Carrier { busy: Arc::new(busy.begin()), stalled: Arc::default() };
+        let held = carrier.clone();
+        drop(carrier);
+        let mut requests = 1;
+        assert!(!busy.is_idle_since(&mut requests));
+        drop(held);
+        assert!(busy.is_idle_since(&mut requests));
     }
 }

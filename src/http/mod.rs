@@ -12,9 +12,11 @@ use warp::path::FullPath;
 use warp::reply::{Reply, Response};
 
 use crate::bus::Bus;
+use crate::containers;
 use crate::event::Topic;
 use crate::hub::Hub;
 
+mod acting;
 mod api;
 mod assets;
 mod base_path;
@@ -23,10 +25,14 @@ mod bucket;
 mod certificates;
 mod client;
 mod connection;
+mod container;
+mod container_actions;
+mod container_logs;
 mod cookies;
 mod description;
 mod encryption;
 mod entrance;
+mod follows;
 mod gate;
 mod handover;
 mod harden;
@@ -41,24 +47,30 @@ mod serve;
 mod session;
 mod socket;
 mod stream;
+mod tak_containers;
+mod trail;
 mod worded;
 mod writer;
 
+pub use acting::Actions;
 pub use base_path::BasePath;
 pub use certificates::{Certificates, Roles};
 pub use client::Trusted;
 pub use encryption::Encryption;
 pub use entrance::Entrance;
+pub use follows::Follows;
 pub use gate::{Gate, Refusals};
 pub use publish::{Publisher, Rules};
 pub use route::{Need, Route};
 pub use serve::{Limits, Manner, listen, serve};
+pub use trail::Trail;
 
 use base_path::Mount;
 use client::Client;
 use cookies::Place;
 use identity::Identity;
 use reject::ApiError;
+use trail::Asker;
 
 /// What the routes show.
 pub struct Site {
@@ -72,6 +84,12 @@ pub struct Site {
     pub collected: Vec<Topic>,
     /// Signs people in and out.
     pub gate: Arc<Gate>,
+    /// Answers for single containers; `None` where Docker is not looked at.
+    pub containers: Option<containers::Client>,
+    /// Has something done to them.
+    pub actions: Arc<Actions>,
+    /// The logs that are being watched.
+    pub follows: Arc<Follows>,
 }
 
 type Answer = Result<Response, ApiError>;
@@ -108,6 +126,10 @@ pub fn routes(
         .or(sessions(&site))
         .unify()
         .or(publish(&site))
+        .unify()
+        .or(containers(&site))
+        .unify()
+        .or(container_actions(&site))
         .unify();
     answers
         .map(|answer: Answer| answer.unwrap_or_else(Reply::into_response))
@@ -136,6 +158,39 @@ fn publish(
         let site = site.clone();
         async move { publish::post(&site.publisher, &identity, body).await }
     })
+}
+
+fn containers(
+    site: &Arc<Site>,
+) -> impl Filter<Extract = (Answer,), Error = warp::Rejection> + Clone + use<> {
+    let (shown, read) = (site.clone(), site.clone());
+    let details = of(Route::Container).and(warp::ext::get::<Identity>()).then(
+        move |id: String, identity: Identity| {
+            let site = shown.clone();
+            async move { container::show(&site, &id, &identity).await }
+        },
+    );
+    let logs =
+        of(Route::ContainerLogs).and(container_logs::request()).then(move |id: String, request| {
+            let site = read.clone();
+            async move { container_logs::open(&site, &id, request).await }
+        });
+    details.or(logs).unify()
+}
+
+fn container_actions(
+    site: &Arc<Site>,
+) -> impl Filter<Extract = (Answer,), Error = warp::Rejection> + Clone + use<> {
+    let site = site.clone();
+    of(Route::ContainerActions)
+        .and(warp::ext::get::<Identity>())
+        .and(warp::ext::optional::<Client>())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |id: String, identity, client, headers: HeaderMap, body| {
+            let (site, asker) = (site.clone(), Asker { identity, client });
+            async move { container_actions::post(&site, asker, &id, &headers, body).await }
+        })
 }
 
 fn sessions(
@@ -167,11 +222,17 @@ fn place() -> impl Filter<Extract = (Place,), Error = warp::Rejection> + Copy {
     warp::ext::get::<Mount>().and(warp::ext::get::<Client>()).map(place)
 }
 
-/// This route's path to the letter (`/stream/` is not `/stream`, as in Flask), and then its methods:
-/// a known path with a wrong method is a 405.
+/// A route whose path has nothing to fill in.
 fn at(route: Route) -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {
+    of(route).map(|_nothing| ()).untuple_one()
+}
+
+/// This route's path to the letter (`/stream/` is not `/stream`, as in Flask), and then its methods:
+/// a known path with a wrong method is a 405. With what was filled in.
+fn of(route: Route) -> impl Filter<Extract = (String,), Error = warp::Rejection> + Copy {
     let exact = move |asked: FullPath| async move {
-        if asked.as_str() == route.path() { Ok(()) } else { Err(warp::reject::not_found()) }
+        let filled_in = route.filled_in(asked.as_str());
+        filled_in.map(str::to_owned).ok_or_else(warp::reject::not_found)
     };
     let method = move |method: warp::http::Method| async move {
         let right = match route.is_written() {
@@ -180,12 +241,7 @@ fn at(route: Route) -> impl Filter<Extract = (), Error = warp::Rejection> + Copy
         };
         if right { Ok(()) } else { Err(warp::reject::custom(reject::WrongMethod(route))) }
     };
-    warp::path::full()
-        .and_then(exact)
-        .untuple_one()
-        .and(warp::method())
-        .and_then(method)
-        .untuple_one()
+    warp::path::full().and_then(exact).and(warp::method().and_then(method).untuple_one())
 }
 
 fn get_or_head() -> impl Filter<Extract = (), Error = warp::Rejection> + Copy {

@@ -215,6 +215,10 @@ impl ApiError {
         ApiError { allow: "POST", ..error }
     }
 
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(super) fn message(&self) -> &str {
         &self.message
     }

@@ -6,7 +6,7 @@
 use super::assets;
 use crate::access::Scope;
 
-/// A path that is not a file's.
+/// A path that is not a file's; what is in braces in it is the asker's to fill in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// The event stream.
@@ -19,6 +19,12 @@ pub enum Route {
     Events,
     /// Who is watching.
     Viewers,
+    /// One container.
+    Container,
+    /// What it writes.
+    ContainerLogs,
+    /// Has it started, stopped or restarted.
+    ContainerActions,
     /// Who is asking.
     Session,
     /// Begins a session.
@@ -50,12 +56,15 @@ pub enum Need {
 
 impl Route {
     /// All there are.
-    pub const ALL: [Route; 13] = [
+    pub const ALL: [Route; 16] = [
         Route::Stream,
         Route::Publish,
         Route::State,
         Route::Events,
         Route::Viewers,
+        Route::Container,
+        Route::ContainerLogs,
+        Route::ContainerActions,
         Route::Session,
         Route::Login,
         Route::Logout,
@@ -74,6 +83,9 @@ impl Route {
             Route::State => "/api/state",
             Route::Events => "/api/events",
             Route::Viewers => "/api/viewers",
+            Route::Container => "/api/containers/{id}",
+            Route::ContainerLogs => "/api/containers/{id}/logs",
+            Route::ContainerActions => "/api/containers/{id}/actions",
             Route::Session => "/api/session",
             Route::Login => "/api/login",
             Route::Logout => "/api/logout",
@@ -87,7 +99,7 @@ impl Route {
 
     /// Whether it is written to, with POST; all others are read.
     pub fn is_written(self) -> bool {
-        matches!(self, Route::Publish | Route::Login | Route::Logout)
+        matches!(self, Route::Publish | Route::Login | Route::Logout | Route::ContainerActions)
     }
 
     /// What one must be allowed for it.
@@ -95,16 +107,31 @@ impl Route {
         match self {
             Route::Login | Route::LoginPage | Route::Alive | Route::Ready => Need::Nothing,
             Route::Session | Route::Logout | Route::Description => Need::SignIn,
-            Route::Stream | Route::State | Route::Events => Need::Scope(Scope::Stream),
+            Route::Stream | Route::State | Route::Events | Route::Container => {
+                Need::Scope(Scope::Stream)
+            }
             Route::Publish => Need::Scope(Scope::Publish),
             Route::Metrics => Need::Scope(Scope::Metrics),
-            // It tells everybody's address.
-            Route::Viewers => Need::Scope(Scope::Admin),
+            // The first tells everybody's address, and in a log may stand what was never meant for others.
+            Route::Viewers | Route::ContainerLogs | Route::ContainerActions => {
+                Need::Scope(Scope::Admin)
+            }
+        }
+    }
+
+    /// What was filled in (nothing, for a path without braces), when it is this route's path to the letter.
+    pub(super) fn filled_in(self, path: &str) -> Option<&str> {
+        match self.path().split_once("{id}") {
+            None => (self.path() == path).then_some(""),
+            Some((before, after)) => {
+                let id = path.strip_prefix(before)?.strip_suffix(after)?;
+                (!id.is_empty() && !id.contains('/')).then_some(id)
+            }
         }
     }
 
     fn of(path: &str) -> Option<Route> {
-        Route::ALL.into_iter().find(|route| route.path() == path)
+        Route::ALL.into_iter().find(|route| route.filled_in(path).is_some())
     }
 }
 
@@ -120,4 +147,29 @@ pub(super) fn need(path: &str) -> Need {
 /// Whether a browser that may not see this is better sent to the login page: it is a page.
 pub(super) fn is_page(path: &str) -> bool {
     matches!(path, "/" | "/index.html")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_braces_takes_one_name_and_nothing_else() {
+        for (path, route, id) in [
+            ("/api/containers/tak-1", Some(Route::Container), "tak-1"),
+            ("/api/containers/tak-1/logs", Some(Route::ContainerLogs), "tak-1"),
+            ("/api/containers/logs", Some(Route::Container), "logs"),
+            ("/api/containers/tak-1/actions", Some(Route::ContainerActions), "tak-1"),
+            ("/api/containers/", None, ""),
+            ("/api/containers//logs", None, ""),
+            ("/api/containers/a/b/logs", None, ""),
+            ("/api/containers/a/", None, ""),
+            ("/api/state", Some(Route::State), ""),
+            ("/api/state/", None, ""),
+        ] {
+            assert_eq!(Route::of(path), route, "{path}");
+            let filled_in = route.and_then(|route| route.filled_in(path));
+            assert_eq!(filled_in.unwrap_or_default(), id, "{path}");
+        }
+    }
 }

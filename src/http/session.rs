@@ -92,7 +92,7 @@ pub(super) async fn login<B: Buf>(
 }
 
 /// No form of another site can send this type, and no script of it without asking first.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default();
     kind.trim().eq_ignore_ascii_case("application/json")
@@ -156,6 +156,7 @@ pub(super) async fn logout(
         tracing::warn!(%why, "a session has ended, but a restart would bring it back");
     }
     site.hub.expel(&[identity.pass()]);
+    site.follows.expel(&[identity.pass()]);
     let mut answer = no_store(warp::reply::json(&json!({ "status": "signed_out" })));
     Kind::Session.take(&site.gate.seal, &place, &mut answer);
     Ok(answer)

@@ -69,8 +69,8 @@ pub(super) fn request()
 
 /// One event, as a reader of Server-Sent Events has it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "the hub writes events; this describes them")]
-struct Sent {
+#[expect(dead_code, reason = "events are written elsewhere; this describes them")]
+pub(super) struct Sent {
     /// Its type.
     event: String,
     /// JSON, or the text that was published.
@@ -113,10 +113,7 @@ struct Sent {
 pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
     let (filter, queried_id) = read_query(&request.query)?;
     let last = last_event_id(&request.headers)?.or(queried_id);
-    let mut response = warp::reply().into_response();
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
+    let mut response = as_events(warp::reply().into_response());
     if request.method == Method::HEAD {
         return Ok(response);
     }
@@ -125,6 +122,14 @@ pub(super) fn open(hub: &Hub, request: Request) -> Result<Response, ApiError> {
         .map_err(|full| ApiError::busy("too_many_viewers", format!("{full}; try again later")))?;
     response.extensions_mut().insert(Carried(Arc::new(Mutex::new(Some(viewer)))));
     Ok(response)
+}
+
+/// Says of an answer that it is a stream of events.
+pub(super) fn as_events(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn visitor(request: &Request) -> Visitor {

@@ -1,55 +1,29 @@
-//! The containers of a real Docker Engine: what happens to one is seen at once, its figures are
-//! those of `docker stats`, and an engine that goes away comes back without anybody's help.
+//! The containers of a real Docker Engine: what happens to one is seen at once, and its figures are
+//! those of `docker stats`.
 
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::app::{App, Stream};
+use crate::app::App;
+use crate::docker_reports::{EVENTS_ONLY, config, container, see, see_field};
 use crate::engine::Engine;
-
-/// An interval of an hour proves that what is seen earlier was seen because it happened.
-const EVENTS_ONLY: &str = "1h";
-
-fn config(engine: &Engine, interval: &str) -> String {
-    format!(
-        "[collect.system]\nenabled = false\n[collect.tak]\nenabled = false\n\
-         [collect.docker]\nhost = \"{}\"\ninterval = \"{interval}\"\nunwatched_interval = \"1h\"\n",
-        engine.host()
-    )
-}
-
-/// A container in a report.
-fn container<'a>(report: &'a Value, name: &str) -> Option<&'a Value> {
-    report["containers"].as_array()?.iter().find(|container| container["name"] == name)
-}
-
-/// Waits for a container to be as wanted; returns it.
-fn see(stream: &mut Stream, name: &str, what: &str, want: impl Fn(&Value) -> bool) -> Value {
-    let report = stream
-        .until(&format!("{name}: {what}"), |report| container(report, name).is_some_and(&want));
-    container(&report, name).cloned().unwrap_or_default()
-}
-
-/// Waits for a container's field to have this value; returns the container.
-fn see_field(stream: &mut Stream, name: &str, field: &str, value: Value) -> Value {
-    see(stream, name, &format!("{field} is {value}"), |container| container[field] == value)
-}
 
 #[test]
 #[ignore = "needs a Docker Engine, run tests/run"]
 fn what_happens_to_a_container_is_seen_as_it_happens() {
     let engine = Engine::start();
-    let app = App::start(&config(&engine, EVENTS_ONLY));
+    let app = App::start(&config(&engine.host(), EVENTS_ONLY));
     let mut stream = app.stream("?topics=docker_status");
     let first = stream.until("an empty engine", |report| report["engine"]["status"] == "ok");
     assert_eq!(first["containers"], json!([]));
     assert_eq!(first["totals"]["containers"], 0);
     assert!(first["engine"]["version"].is_string(), "{first}");
     assert!(first["engine"]["message"].is_null(), "{first}");
+    assert_eq!(first["engine"]["flavor"], "docker");
 
     // Started, and stopped by its own decision.
     let project = ["--label", "com.docker.compose.project=tak"];
@@ -64,6 +38,11 @@ fn what_happens_to_a_container_is_seen_as_it_happens() {
     assert_eq!((&seen["project"], &seen["service"]), (&json!("tak"), &json!("db")));
     assert!(seen["started_at"].as_f64().is_some_and(|at| at > 1.7e9), "{seen}");
     assert!(seen["exit_code"].is_null() && seen["health"].is_null(), "{seen}");
+    assert!(seen["created_at"].as_f64() <= seen["started_at"].as_f64(), "{seen}");
+    let image = engine.docker(&["inspect", "-f", "{{.Image}}", "polite"]);
+    assert_eq!(seen["image_id"], json!(image[..19]));
+    assert!(seen["image_digest"].is_null(), "it comes from no registry: {seen}");
+    assert!(seen["finished_at"].is_null(), "{seen}");
     let seen = see(&mut stream, "polite", "its figures, without a tick", |container| {
         container["memory_bytes"].is_u64() && container["cpu_percent"].is_f64()
     });
@@ -95,27 +74,86 @@ fn what_happens_to_a_container_is_seen_as_it_happens() {
     engine.docker(&["unpause", "sleeper"]);
     see_field(&mut stream, "sleeper", "state", json!("running"));
 
-    // In a restart loop.
+    // In a restart loop, until it is stopped.
     engine.container("loop", &["--restart", "always"], "exit 5");
     let seen = see(&mut stream, "loop", "restarted twice", |container| {
         container["restart_count"].as_u64() >= Some(2) && container["state"] == "restarting"
     });
     assert_eq!(seen["exit_code"], 5, "{seen}");
-    engine.docker(&["rm", "-f", "loop"]);
+    let seen = see_field(&mut stream, "loop", "restart_loop", json!(true));
+    assert!(seen["restarts_recent"].as_u64() >= Some(3), "{seen}");
+    engine.docker(&["stop", "loop"]);
+    let seen = see_field(&mut stream, "loop", "state", json!("exited"));
+    assert!(seen["restart_loop"].is_null() && seen["restarts_recent"].is_null(), "{seen}");
+    engine.docker(&["rm", "loop"]);
+
+    // Restarted by hand: no loop.
+    for _ in 0..4 {
+        engine.docker(&["restart", "-t", "0", "sleeper"]);
+    }
+    let started = engine.docker(&["inspect", "-f", "{{.State.StartedAt}}", "sleeper"]);
+    let seen = see(&mut stream, "sleeper", "running since then", |container| {
+        let at = container["started_at"].as_f64().unwrap_or_default();
+        container["state"] == "running" && started.ends_with('Z') && is_at(at, &started)
+    });
+    assert!(seen["restart_loop"].is_null() && seen["restarts_recent"].is_null(), "{seen}");
 
     // Sick, and well again.
-    let check =
-        ["--health-cmd", "test -e /well", "--health-interval", "1s", "--health-retries", "1"];
+    let check = [
+        "--health-cmd",
+        "echo feels sick; test -e /well",
+        "--health-interval",
+        "1s",
+        "--health-retries",
+        "1",
+    ];
     engine.container("patient", &check, "touch /well; exec sleep 9999");
     see_field(&mut stream, "patient", "health", json!("healthy"));
     engine.docker(&["exec", "patient", "rm", "/well"]);
-    let report = stream.until("an unhealthy container", |report| {
-        container(report, "patient").is_some_and(|patient| patient["health"] == "unhealthy")
+    let report = stream.until("an unhealthy container, and what its check says", |report| {
+        container(report, "patient").is_some_and(|patient| {
+            patient["health"] == "unhealthy" && patient["health_output"] == "feels sick"
+        })
     });
+    let seen = container(&report, "patient").expect("it is there");
+    assert!(seen["status"].as_str().is_some_and(|text| text.ends_with("(unhealthy)")), "{seen}");
     assert_eq!(report["totals"]["unhealthy"], 1, "{report}");
     assert_eq!(report["totals"]["running"], 2, "{report}");
     engine.docker(&["exec", "patient", "touch", "/well"]);
-    see_field(&mut stream, "patient", "health", json!("healthy"));
+    let seen = see_field(&mut stream, "patient", "health", json!("healthy"));
+    assert!(seen["health_output"].is_null(), "{seen}");
+}
+
+/// Whether these are the Unix seconds of Docker's `2026-11-23T17:39:24.512345678Z`, within the minute.
+fn is_at(seconds: f64, text: &str) -> bool {
+    let within = text.get(17..23).and_then(|second| second.parse::<f64>().ok());
+    within.is_some_and(|within| (seconds % 60.0 - within).abs() < 0.002)
+}
+
+#[test]
+#[ignore = "needs a Docker Engine, run tests/run"]
+fn memory_that_runs_out_is_told_of_the_whole_container_and_of_a_process_in_it() {
+    let engine = Engine::start();
+    let app = App::start(&config(&engine.host(), EVENTS_ONLY));
+    let mut stream = app.stream("?topics=docker_status");
+    let limit = ["--memory", "12m"];
+    engine.container("glutton", &limit, "exec dd if=/dev/zero of=/dev/null bs=60M count=1");
+    let seen = see(&mut stream, "glutton", "killed for its hunger", |one| {
+        one["oom_killed"] == true && one["state"] == "exited"
+    });
+    assert!(seen["restart_loop"].is_null(), "{seen}");
+    assert_eq!(seen["exit_code"], 137, "{seen}");
+    assert!(seen["finished_at"].as_f64() >= seen["started_at"].as_f64(), "{seen}");
+
+    // The shell goes on without its child, and the engine's own word for it stays false.
+    let child = "dd if=/dev/zero of=/dev/null bs=60M count=1; exec sleep 9999";
+    engine.container("parent", &limit, child);
+    let seen = see_field(&mut stream, "parent", "oom_killed", json!(true));
+    assert_eq!(seen["running"], true, "{seen}");
+    engine.docker(&["update", "--cpus", "1", "parent"]);
+    engine.docker(&["rename", "parent", "survivor"]);
+    let seen = see_field(&mut stream, "survivor", "running", json!(true));
+    assert_eq!(seen["oom_killed"], true, "what inspect says does not take it back: {seen}");
 }
 
 #[test]
@@ -130,7 +168,7 @@ fn figures_are_those_of_docker_stats() {
     let cache = "dd if=/dev/zero of=/tmp/file bs=1M count=60 && exec sleep 9999";
     engine.container("cache", &[], cache);
     engine.container("netted", &["--network", network], "exec sleep 9999");
-    let app = App::start(&config(&engine, "1s"));
+    let app = App::start(&config(&engine.host(), "1s"));
     let mut stream = app.stream("?topics=docker_status");
 
     // A core is fully used, unless the machine has none left: what Docker says is the measure.
@@ -195,54 +233,4 @@ impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-#[test]
-#[ignore = "needs a Docker Engine, run tests/run"]
-fn an_engine_that_goes_away_is_told_and_comes_back() {
-    let mut engine = Engine::prepare();
-    let mut app = App::start(&config(&engine, EVENTS_ONLY));
-    let mut stream = app.stream("?topics=docker_status");
-    see_engine(&mut stream, "unavailable", "is Docker installed and running?");
-
-    engine.run();
-    stream.until("the engine", |report| report["engine"]["status"] == "ok");
-    engine.container("worker", &[], "exec sleep 9999");
-    see_field(&mut stream, "worker", "running", json!(true));
-
-    engine.kill();
-    let report = see_engine(&mut stream, "unavailable", "sudo systemctl start docker");
-    assert_eq!(report["containers"], json!([]));
-    assert!(report["totals"].is_null(), "nothing is made up: {report}");
-
-    engine.run();
-    let report = stream.until("the engine is back", |report| report["engine"]["status"] == "ok");
-    assert!(report["engine"]["message"].is_null(), "{report}");
-    assert!(report["engine"]["api_version"].is_string(), "{report}");
-    engine.docker(&["restart", "worker"]);
-    see_field(&mut stream, "worker", "running", json!(true));
-    assert!(app.is_running());
-}
-
-#[test]
-#[ignore = "needs a Docker Engine, run tests/run"]
-fn a_socket_that_may_not_be_opened_is_told_with_the_way_out() {
-    let engine = Engine::start();
-    engine.forbid();
-    // Root that may open only what it owns.
-    let powers = "--bounding-set=-dac_override,-dac_read_search";
-    let app = App::start_through("setpriv", &[powers], &config(&engine, EVENTS_ONLY));
-    let mut stream = app.stream("?topics=docker_status");
-    see_engine(&mut stream, "permission_denied", "sudo usermod -aG docker ");
-    engine.permit();
-    stream.until("the engine", |report| report["engine"]["status"] == "ok");
-}
-
-/// Waits for an engine of this status, whose message says this.
-fn see_engine(stream: &mut Stream, status: &str, says: &str) -> Value {
-    stream.until(&format!("{status}: {says}"), |report| {
-        let engine = &report["engine"];
-        let message = engine["message"].as_str().unwrap_or_default();
-        engine["status"] == status && message.contains(says)
-    })
 }

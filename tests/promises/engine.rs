@@ -5,30 +5,22 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::app::wait_for;
-
-/// What `busybox` is called by in the image.
-const APPLETS: [&str; 8] = ["sh", "sleep", "dd", "rm", "touch", "test", "true", "cat"];
-
-/// How long processes get to end before they are killed.
-const GRACE: Duration = Duration::from_secs(15);
+use crate::app::{signal, wait_for};
+use crate::place::{GRACE, Place};
 
 /// A Docker Engine; it and all that it started are gone when this is dropped.
 pub struct Engine {
-    dir: tempfile::TempDir,
+    place: Place,
     dockerd: Option<Child>,
 }
 
 impl Engine {
     /// Only a place for one: nothing listens there yet.
     pub fn prepare() -> Engine {
-        // Short, because a socket's path has 107 bytes at the most.
-        let dir = tempfile::Builder::new().prefix("tpd").tempdir();
-        Engine { dir: dir.expect("a temporary directory"), dockerd: None }
+        Engine { place: Place::new(), dockerd: None }
     }
 
     /// A running engine with the image `probe` (busybox).
@@ -40,7 +32,7 @@ impl Engine {
 
     /// Starts dockerd and waits until it answers; again after [`Engine::kill`].
     pub fn run(&mut self) {
-        let log = fs::File::options().create(true).append(true).open(self.path("log"));
+        let log = fs::File::options().create(true).append(true).open(self.place.path("log"));
         let log = log.expect("a log file");
         // It ends with the test's process, even when that is killed.
         let child = Command::new("setpriv")
@@ -52,11 +44,11 @@ impl Engine {
                 "--log-level=warn",
             ])
             .args(["--exec-opt", "native.cgroupdriver=cgroupfs"])
-            .arg(format!("--cgroup-parent=/{}", self.name()))
-            .arg(format!("--host=unix://{}", self.path("s").display()))
-            .arg(format!("--data-root={}", self.path("data").display()))
-            .arg(format!("--exec-root={}", self.path("exec").display()))
-            .arg(format!("--pidfile={}", self.path("pid").display()))
+            .arg(format!("--cgroup-parent=/{}", self.place.name()))
+            .arg(format!("--host=unix://{}", self.place.path("s").display()))
+            .arg(format!("--data-root={}", self.place.path("data").display()))
+            .arg(format!("--exec-root={}", self.place.path("exec").display()))
+            .arg(format!("--pidfile={}", self.place.path("pid").display()))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
@@ -69,7 +61,7 @@ impl Engine {
             self.command(&["version"]).output().ok()?.status.success().then_some(())
         });
         if self.docker(&["images", "-q", "probe"]).is_empty() {
-            self.import_probe();
+            self.docker(&["import", &self.place.probe().to_string_lossy(), "probe"]);
         }
     }
 
@@ -80,12 +72,17 @@ impl Engine {
         dockerd.wait().expect("it has ended");
         // Its containerd ends with it. Where nobody reaps orphans it stays as a zombie, and the
         // next dockerd would take it for alive.
-        let _not_there = fs::remove_file(self.path("exec/containerd/containerd.pid"));
+        let _not_there = fs::remove_file(self.place.path("exec/containerd/containerd.pid"));
+    }
+
+    /// Sends dockerd a signal by its name without SIG, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        signal(self.dockerd.as_ref().expect("it runs").id(), name);
     }
 
     /// What goes into `collect.docker.host`.
     pub fn host(&self) -> String {
-        format!("unix://{}", self.path("s").display())
+        format!("unix://{}", self.place.path("s").display())
     }
 
     /// Runs Docker's CLI against this engine; returns what it printed.
@@ -107,11 +104,32 @@ impl Engine {
         self.docker(&all)
     }
 
+    /// Creates containers of these names that sleep, and then starts all of them at once, by so many
+    /// clients.
+    pub fn start_all(&self, names: &[String], clients: usize) {
+        let share = names.len().div_ceil(clients);
+        let by_all = |work: &(dyn Fn(&[String]) + Sync)| {
+            std::thread::scope(|scope| {
+                names.chunks(share).for_each(|some| drop(scope.spawn(move || work(some))));
+            });
+        };
+        by_all(&|some| {
+            for name in some {
+                let sleeper = ["--network", "none", "probe", "sleep", "9999"];
+                self.docker(&[&["create", "--name", name], &sleeper[..]].concat());
+            }
+        });
+        by_all(&|some| {
+            let names = some.iter().map(String::as_str);
+            self.docker(&["start"].into_iter().chain(names).collect::<Vec<_>>());
+        });
+    }
+
     /// A bridge network that no other engine has; returns its name.
     pub fn network(&self) -> &'static str {
         // Beside the host's own networks: 198.18.0.0/15 is for tests such as this.
         let number = std::process::id() % 256;
-        let bridge = format!("com.docker.network.bridge.name={}", self.name());
+        let bridge = format!("com.docker.network.bridge.name={}", self.place.name());
         let subnet = format!("198.18.{number}.0/24");
         self.docker(&["network", "create", "-o", &bridge, "--subnet", &subnet, "probes"]);
         "probes"
@@ -119,132 +137,48 @@ impl Engine {
 
     /// Gives the socket to a stranger, so that one without root's powers may not open it.
     pub fn forbid(&self) {
-        let socket = self.path("s");
+        let socket = self.place.path("s");
         chown(&socket, Some(65534), Some(65534)).expect("the socket has another owner");
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).expect("and is his alone");
     }
 
     /// Takes back [`Engine::forbid`].
     pub fn permit(&self) {
-        chown(self.path("s"), Some(0), Some(0)).expect("the socket is ours again");
+        chown(self.place.path("s"), Some(0), Some(0)).expect("the socket is ours again");
     }
 
     /// What dockerd said.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Unique on this machine, and short enough for a network interface.
-    fn name(&self) -> String {
-        let name = self.dir.path().file_name().expect("it has a name");
-        name.to_string_lossy().to_lowercase()
+        fs::read_to_string(self.place.path("log")).unwrap_or_default()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("docker");
-        command.env("DOCKER_CONFIG", self.path("cli")).args(["-H", &self.host()]).args(arguments);
+        command.env("DOCKER_CONFIG", self.place.path("cli"));
+        command.args(["-H", &self.host()]).args(arguments);
         command
-    }
-
-    fn import_probe(&self) {
-        let root = self.path("root");
-        for folder in ["bin", "tmp"] {
-            fs::create_dir_all(root.join(folder)).expect("a root file system");
-        }
-        fs::copy("/bin/busybox", root.join("bin/busybox"))
-            .expect("a static busybox: apt-get install busybox-static");
-        for applet in APPLETS {
-            let link = root.join("bin").join(applet);
-            std::os::unix::fs::symlink("busybox", link).expect("an applet");
-        }
-        let archive = self.path("probe.tar");
-        let packed =
-            Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(&root).arg(".").status();
-        assert!(packed.expect("tar runs").success());
-        self.docker(&["import", &archive.to_string_lossy(), "probe"]);
     }
 
     /// Asks the engine to remove all that it runs.
     fn remove_containers(&self) {
         let all = self.command(&["ps", "-aq"]).output();
         let all = all.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        for id in all.unwrap_or_default().split_whitespace() {
-            let _best_effort = self.command(&["rm", "-f", id]).output();
-        }
+        let all = all.unwrap_or_default();
+        let ids = all.split_whitespace();
+        let _best_effort = self.command(&["rm", "-f"]).args(ids).output();
         let _best_effort = self.command(&["network", "rm", "probes"]).output();
     }
-
-    /// The processes that are ours: started with our directory, or in our control group.
-    fn processes(&self) -> Vec<u32> {
-        let (dir, group) = (self.dir.path().to_string_lossy(), format!("/{}", self.name()));
-        let ours = |process: &Path| {
-            let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
-            let groups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
-            String::from_utf8_lossy(&arguments).contains(&*dir) || groups.contains(&group)
-        };
-        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-        all.filter(|process| ours(&process.path()))
-            .filter_map(|process| process.file_name().to_string_lossy().parse().ok())
-            .filter(|id| *id != std::process::id())
-            .collect()
-    }
-
-    /// Ends what is left, first with this signal, and after the grace with the one that cannot be
-    /// refused.
-    fn end_processes(&self) {
-        let started = Instant::now();
-        loop {
-            let left = self.processes();
-            if left.is_empty() || started.elapsed() > 2 * GRACE {
-                return;
-            }
-            let signal = if started.elapsed() < GRACE { "-TERM" } else { "-KILL" };
-            let ids = left.iter().map(u32::to_string);
-            let _gone_meanwhile = Command::new("kill").arg(signal).args(ids).output();
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn unmount(&self) {
-        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-        let dir = self.dir.path().to_string_lossy();
-        let points = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-        let mut ours: Vec<&str> = points.filter(|point| point.starts_with(&*dir)).collect();
-        ours.sort_by_key(|point| std::cmp::Reverse(point.len()));
-        for point in ours {
-            let _best_effort = Command::new("umount").args(["-l", point]).output();
-        }
-    }
-
-    fn remove_groups(&self) {
-        let root = Path::new("/sys/fs/cgroup");
-        let controllers = fs::read_dir(root).into_iter().flatten().flatten();
-        let parents = controllers.map(|one| one.path()).chain([root.to_owned()]);
-        for group in parents.map(|parent| parent.join(self.name())) {
-            remove_tree_of_groups(&group);
-        }
-        let bridge = ["link", "delete", &self.name()];
-        let _gone_already = Command::new("ip").args(bridge).output();
-    }
-}
-
-/// A control group is removed as a directory, its children first; the files in it are not real.
-fn remove_tree_of_groups(group: &Path) {
-    let children = fs::read_dir(group).into_iter().flatten().flatten();
-    for child in children.filter(|child| child.path().is_dir()) {
-        remove_tree_of_groups(&child.path());
-    }
-    let _not_there = fs::remove_dir(group);
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("dockerd's log:\n{}", self.log());
+        }
+        if let Some(dockerd) = &self.dockerd {
+            // One that a test has stopped answers nothing.
+            let _gone_already =
+                Command::new("kill").args(["-CONT", &dockerd.id().to_string()]).output();
         }
         self.remove_containers();
         if let Some(mut dockerd) = self.dockerd.take() {
@@ -256,8 +190,8 @@ impl Drop for Engine {
             let _ended_already = dockerd.kill();
             let _status = dockerd.wait();
         }
-        self.end_processes();
-        self.unmount();
-        self.remove_groups();
+        self.place.leave();
+        let bridge = ["link", "delete", &self.place.name()];
+        let _gone_already = Command::new("ip").args(bridge).output();
     }
 }

@@ -7,18 +7,19 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("event", &[]),
     ("config", &[]),
+    ("containers", &[]),
     ("shutdown", &[]),
     ("telemetry", &["config"]),
     ("cli", &["access", "config"]),
     ("bus", &["event"]),
     ("hub", &["bus", "event"]),
-    ("http", &["access", "hub", "bus", "event", "tls"]),
+    ("http", &["access", "hub", "bus", "containers", "event", "tls"]),
     ("access", &["event"]),
     ("passwords", &["access", "config"]),
     ("tls", &["access", "config", "event", "keystore"]),
     ("post", &["access", "app", "cli", "config", "tls"]),
     ("keystore", &["config"]),
-    ("collect", &["bus", "event", "config", "keystore"]),
+    ("collect", &["bus", "event", "config", "containers", "keystore"]),
     ("check", &["access", "app", "collect", "config", "tls"]),
     (
         "app",
@@ -27,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "bus",
             "collect",
             "config",
+            "containers",
             "event",
             "http",
             "hub",
@@ -43,6 +45,7 @@ const ONLY_HOME: &[(&str, &[&str])] = &[
     // A server on one side, clients on the other.
     ("hyper_util", &["http/", "collect/tak/checks/http.rs", "post.rs"]),
     ("bollard", &["collect/docker/"]),
+    ("anstream", &["http/container_logs/"]),
     ("sysinfo", &["collect/system/"]),
     // The keystore takes its types and its PEM reader.
     ("rustls", &["collect/tak/", "keystore/", "tls/"]),

@@ -67,7 +67,7 @@ impl Kind {
     /// What README.md says: first for the root, then for the path below.
     fn snippet(self, base_path: &str) -> String {
         let language = if self == Kind::Nginx { "nginx" } else { "caddyfile" };
-        readme(language).swap_remove(usize::from(!base_path.is_empty()))
+        readme("Behind a proxy", language).swap_remove(usize::from(!base_path.is_empty()))
     }
 
     fn start_with(self, base_path: &'static str, text: &str) -> Proxy {
@@ -159,11 +159,11 @@ fn caddyfile(address: SocketAddr, text: &str) -> String {
     format!("{{\nadmin off\nauto_https off\ndefault_bind {ip}\n}}\n{site}")
 }
 
-/// README.md's code blocks in this language, in the section on proxies.
-pub fn readme(language: &str) -> Vec<String> {
+/// README.md's code blocks in this language, in the section of this heading.
+pub fn readme(heading: &str, language: &str) -> Vec<String> {
     let readme = include_str!("../../README.md");
-    let section = readme.split("\n## ").find(|section| section.starts_with("Behind a proxy\n"));
-    let blocks = section.expect("the section on proxies").split("\n```").skip(1).step_by(2);
+    let section = readme.split("\n## ").find(|section| section.lines().next() == Some(heading));
+    let blocks = section.expect("the section").split("\n```").skip(1).step_by(2);
     let found: Vec<String> = blocks
         .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'))
         .map(|text| format!("{text}\n"))
@@ -173,7 +173,7 @@ pub fn readme(language: &str) -> Vec<String> {
 }
 
 /// Replaces what must be there exactly once.
-fn replace(text: &str, old: &str, new: &str) -> String {
+pub fn replace(text: &str, old: &str, new: &str) -> String {
     assert_eq!(text.matches(old).count(), 1, "README.md has changed: {old:?} in\n{text}");
     text.replace(old, new)
 }

@@ -261,7 +261,7 @@ fn without_its_last_slash_the_path_is_redirected_within_the_same_origin() {
 #[test]
 #[ignore = "needs nginx, Chromium and chromedriver, run tests/run"]
 fn the_dashboard_works_below_a_path_behind_nginx() {
-    let [settings] = readme("toml").try_into().expect("one block of settings");
+    let [settings] = readme("Behind a proxy", "toml").try_into().expect("one block of settings");
     let app = App::start(&format!("{settings}\n{}", dashboard::CONFIG));
     let proxy = Kind::Nginx.start(BASE_PATH, app.address());
     let origin = format!("http://{}{BASE_PATH}/", proxy.address);

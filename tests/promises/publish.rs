@@ -171,6 +171,7 @@ fn what_cannot_be_an_event_is_refused_with_its_reason() {
         ("{\"type\":\"alert\",\"data\":1}", "reserved_type"),
         ("{\"type\":\"ping\",\"data\":1}", "reserved_type"),
         ("{\"type\":\"tak_status\",\"data\":1}", "reserved_type"),
+        ("{\"type\":\"container_action\",\"data\":1}", "reserved_type"),
         ("{\"type\":\"other\",\"data\":1}", "type_not_listed"),
         ("{\"type\":\"note\",\"data\":1,\"id\":\"a\\nb\"}", "bad_id"),
         ("{\"type\":\"note\",\"data\":1,\"retry\":60001}", "bad_retry"),

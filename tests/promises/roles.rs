@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::asker::{Asker, code, user};
 
 /// What each is answered: tokens for stream, publish, metrics and admin, a viewer, an admin.
-const TABLE: [(&str, &str, [u16; 6]); 17] = [
+const TABLE: [(&str, &str, [u16; 6]); 20] = [
     ("GET", "/", [200, 403, 403, 200, 200, 200]),
     ("GET", "/main.js", [200, 403, 403, 200, 200, 200]),
     ("GET", "/nope", [404, 403, 403, 404, 404, 404]),
@@ -18,6 +18,11 @@ const TABLE: [(&str, &str, [u16; 6]); 17] = [
     ("GET", "/api/state", [200, 403, 403, 200, 200, 200]),
     ("GET", "/api/events", [200, 403, 403, 200, 200, 200]),
     ("GET", "/api/viewers", [403, 403, 403, 200, 403, 200]),
+    // What stands in the braces is no container's name as it is.
+    ("GET", "/api/containers/{id}", [400, 403, 403, 400, 400, 400]),
+    ("GET", "/api/containers/{id}/logs", [403, 403, 403, 400, 403, 400]),
+    // It is not said to be JSON.
+    ("POST", "/api/containers/{id}/actions", [403, 403, 403, 415, 403, 415]),
     ("GET", "/api/session", [200; 6]),
     ("GET", "/api/openapi.json", [200; 6]),
     ("GET", "/metrics", [403, 403, 200, 200, 200, 200]),
@@ -80,7 +85,7 @@ fn an_admin_changes_nothing_from_a_page_that_is_not_ours() {
         (format!("{cookie}\r\n{csrf}Sec-Fetch-Site: cross-site\r\n"), "cross_site"),
         (format!("{cookie}\r\n{csrf}Sec-Fetch-Site: same-site\r\n"), "cross_site"),
     ] {
-        for path in ["/publish", "/api/logout"] {
+        for path in ["/publish", "/api/logout", "/api/containers/web/actions"] {
             let answer = Asker::showing(&app, &lines).ask("POST", path);
             assert_eq!((answer.status, code(&answer).as_str()), (403, why), "{path}: {lines}");
         }

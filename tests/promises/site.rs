@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use takpulse::access::{Keyring, Lifetimes, Seal, Sessions, SignIn, StateDir, Users, make_first};
+use takpulse::access::{
+    Audit, Keyring, Lifetimes, Seal, Sessions, SignIn, StateDir, Users, make_first,
+};
 use takpulse::bus::{Bus, MemoryBus};
 use takpulse::event::{Event, EventId, Origin, Topic};
 use takpulse::http::{
-    self, BasePath, Certificates, Entrance, Gate, Manner, Publisher, Refusals, Rules, Site, Trusted,
+    self, Actions, BasePath, Certificates, Entrance, Gate, Manner, Publisher, Refusals, Rules,
+    Site, Trail, Trusted,
 };
-use takpulse::hub::{Admission, Hub, Limits};
+use takpulse::hub::{Admission, Hub, Limits, Pace};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -45,9 +48,10 @@ fn gate(state: &Path) -> Arc<Gate> {
         seal,
         users,
         sessions,
-        keyring: Arc::new(Keyring::new(dir)),
+        keyring: Arc::new(Keyring::new(dir.clone())),
         certificates: Certificates::default(),
         refusals: Refusals::default(),
+        trail: Arc::new(Trail::new(Audit::at(dir))),
     })
 }
 
@@ -83,14 +87,23 @@ impl LocalSite {
                 let listener = http::listen(anywhere, limits).expect("a port");
                 tell.send(listener.local_addr().expect("an address")).expect("told");
                 let bus: Arc<dyn Bus> = Arc::new(MemoryBus::new(16));
+                let pace = Pace {
+                    heartbeat: Duration::from_secs(3600),
+                    write_timeout: limits.write_timeout,
+                };
                 let origin = Arc::new(Origin::starting_now("edge-1"));
                 let rules = Rules { topics: Vec::new(), rate_per_s: 1.0 };
+                let (trail, ending) = (gate.trail.clone(), stop.clone());
+                let actions = Actions::new(false, bus.clone(), origin.clone(), trail, ending);
                 let routes = http::routes(Arc::new(Site {
                     hub: serving,
                     publisher: Publisher::new(bus.clone(), origin, rules),
                     bus,
                     collected: vec![Topic::SystemMetrics],
                     gate,
+                    containers: None,
+                    actions: Arc::new(actions),
+                    follows: http::Follows::new(pace),
                 }));
                 let manner = Manner { entrance, encryption: None, limits };
                 http::serve(listener, routes, manner, stop).await;

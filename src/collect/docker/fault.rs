@@ -96,6 +96,10 @@ impl Fault {
             Fault::Refused => {
                 format!("nobody answers at {address}: is Docker running? {START}; {ELSEWHERE}")
             }
+            Fault::Forbidden if address.is_podmans() => format!(
+                "Podman's socket {address} is there, but this user may not open it: start takpulse as the \
+                 user who owns it, or as root"
+            ),
             Fault::Forbidden => format!(
                 "Docker's socket {address} is there, but this user may not open it: add the user \
                  to the group docker (sudo usermod -aG docker {}) and start takpulse again",
@@ -149,8 +153,13 @@ fn deepest(error: &Error) -> String {
 
 /// A proxy's answer may be a whole page.
 fn one_line(text: &str) -> String {
+    shortened(text, 160)
+}
+
+/// On one line, and no longer than so many letters.
+pub fn shortened(text: &str, most_letters: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").chars().take(160).collect()
+    words.join(" ").chars().take(most_letters).collect()
 }
 
 #[cfg(test)]
@@ -232,5 +241,13 @@ mod tests {
             assert_eq!(got, status, "{error:?}");
             assert!(text.contains(says), "{text:?} should say {says:?}");
         }
+    }
+
+    #[test]
+    fn nobody_is_sent_into_dockers_group_for_podmans_socket() {
+        let podman = Address::Socket("/run/user/1000/podman/podman.sock".into());
+        let text = Fault::Forbidden.message(&podman);
+        assert!(text.contains("as the user who owns it, or as root"), "{text}");
+        assert!(!text.contains("usermod"), "{text}");
     }
 }

@@ -18,6 +18,18 @@ pub struct DockerStatus {
     /// Sums over the containers; absent while the engine cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totals: Option<Totals>,
+    /// Figures that this machine cannot tell for any container; left out when there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Missing>,
+}
+
+/// A figure that this machine cannot tell for any container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// `memory`, `cpu`, `block`, `network` or `pids`.
+    pub figure: &'static str,
+    /// Why, and what to do.
+    pub message: String,
 }
 
 impl DockerStatus {
@@ -28,10 +40,12 @@ impl DockerStatus {
                 status,
                 version: None,
                 api_version: None,
+                flavor: None,
                 message: Some(message),
             },
             containers: Vec::new(),
             totals: None,
+            missing: Vec::new(),
         }
     }
 }
@@ -47,9 +61,22 @@ pub struct EngineStatus {
     /// The version of the API that was agreed on with it, such as `1.47`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
+    /// What kind of engine it is, as its `/version` names its parts; absent when that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<Flavor>,
     /// What is wrong and what to do; absent while nothing is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// What kind of engine it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flavor {
+    /// Docker Engine.
+    Docker,
+    /// Podman, which speaks Docker's API.
+    Podman,
 }
 
 /// Whether the engine could be read.
@@ -73,21 +100,46 @@ pub struct Container {
     pub name: String,
     /// The image as it was asked for, such as `postgres:15`.
     pub image: String,
-    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`.
+    /// The image that it was made of: `sha256:` and the first 12 digits of the image's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// The image's digest at its registry, `sha256:` and 64 digits, from `GET /images/{id}/json`; absent
+    /// when the image never was at one, or when the engine does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
+    /// `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`; Podman also has
+    /// `stopping`.
     pub state: String,
-    /// Docker's own sentence, such as `Up 3 minutes (healthy)`.
+    /// Docker's sentence, such as `Up 3 minutes (healthy)`: as it stood at this report's time.
     pub status: String,
     /// Whether its state is `running`.
     pub running: bool,
     /// `starting`, `healthy` or `unhealthy`; absent without a health check, or when it is not up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
-    /// How often its restart policy has restarted it.
+    /// What its last failed health check said, at most 300 characters in one line; only while it is
+    /// `unhealthy`, and as of when it became so, or of the last full listing (every 5 minutes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_output: Option<String>,
+    /// How often its restart policy has restarted it, since it was last started by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_count: Option<u64>,
-    /// When it was last started, in Unix seconds; absent when it never was.
+    /// How often its restart policy was seen to restart it in the last 10 minutes; absent when 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts_recent: Option<u64>,
+    /// It ends again and again: at least 3 restarts in the last 10 minutes, and it was not stopped since
+    /// then; absent when not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_loop: Option<bool>,
+    /// When it was created, in Unix seconds by the engine's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<f64>,
+    /// When it was last started, in Unix seconds by the engine's clock; absent when it never was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<f64>,
+    /// When it last ended, in Unix seconds by the engine's clock; only while it does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<f64>,
     /// How its process ended; only while it is `exited`, `dead` or waiting in a restart loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,

@@ -1,7 +1,8 @@
-//! Turns the engine's counters into figures. Pure: what goes in is what an engine said and when.
+//! Turns counters into figures. Pure: what goes in is what the kernel or an engine said and when.
 //!
 //! Rates are over our own monotonic clock, because the engine's clock may jump. A counter that goes
-//! backwards (the container was restarted) gives no rate rather than a wrong one.
+//! backwards (the container was restarted) gives no rate rather than a wrong one, and neither does
+//! a counter from another source: an engine counts other interfaces and devices than we do.
 
 use bollard::models::{
     ContainerBlkioStatEntry, ContainerBlkioStats, ContainerMemoryStats, ContainerNetworkStats,
@@ -16,22 +17,40 @@ use crate::collect::figures::{hundredths, per_second};
 /// One reading of a running container.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// When the engine's answer was here.
+    /// When it was read, or the engine's answer was here.
     pub at: Instant,
-    counters: Counters,
-    memory_bytes: Option<u64>,
-    memory_limit_bytes: Option<u64>,
-    pids: Option<u64>,
+    /// Who said it.
+    pub source: Source,
+    /// What rates are made of.
+    pub counters: Counters,
+    /// Memory in use, without the file cache that the kernel can drop.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+}
+
+/// Who says what a container uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The kernel's own files.
+    Kernel,
+    /// The engine, where those cannot be read.
+    Engine,
 }
 
 /// What only ever grows while the container runs.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Counters {
-    cpu_nanoseconds: Option<u64>,
-    rx_bytes: Option<u64>,
-    tx_bytes: Option<u64>,
-    read_bytes: Option<u64>,
-    write_bytes: Option<u64>,
+pub struct Counters {
+    /// Processor time.
+    pub cpu_nanoseconds: Option<u64>,
+    /// Received over its own network interfaces.
+    pub rx_bytes: Option<u64>,
+    /// Sent over its own network interfaces.
+    pub tx_bytes: Option<u64>,
+    /// Read from block devices.
+    pub read_bytes: Option<u64>,
+    /// Written to block devices.
+    pub write_bytes: Option<u64>,
 }
 
 impl Sample {
@@ -44,16 +63,17 @@ impl Sample {
         let memory = stats.memory_stats.as_ref();
         Some(Sample {
             at,
+            source: Source::Engine,
             counters: Counters::of(stats),
             memory_bytes: memory.and_then(memory_in_use),
-            memory_limit_bytes: memory.and_then(|memory| memory.limit).filter(|limit| *limit > 0),
             pids: stats.pids_stats.as_ref().and_then(|pids| pids.current).filter(|pids| *pids > 0),
         })
     }
 
-    /// The figures, with rates since `before` when there is such a sample of the same run.
-    /// `limited`: the container has a memory limit of its own (the engine also reports the host's).
-    pub fn figures(&self, before: Option<&Sample>, limited: bool) -> Figures {
+    /// The figures, with rates since `before` when there is such a sample of the same run and from
+    /// the same source. `memory_limit_bytes`: the container's own.
+    pub fn figures(&self, before: Option<&Sample>, memory_limit_bytes: Option<u64>) -> Figures {
+        let before = before.filter(|before| before.source == self.source);
         let rate = |counter: fn(&Counters) -> Option<u64>| {
             let before = before?;
             let elapsed = self.at.checked_duration_since(before.at)?;
@@ -63,7 +83,7 @@ impl Sample {
         Figures {
             cpu_percent: rate(|c| c.cpu_nanoseconds).map(|ns| hundredths(ns / 1e9 * 100.0)),
             memory_bytes: self.memory_bytes,
-            memory_limit_bytes: self.memory_limit_bytes.filter(|_| limited),
+            memory_limit_bytes,
             network_rx_bytes_per_s: bytes(|c| c.rx_bytes),
             network_tx_bytes_per_s: bytes(|c| c.tx_bytes),
             block_read_bytes_per_s: bytes(|c| c.read_bytes),
@@ -90,14 +110,20 @@ impl Counters {
     }
 }
 
-/// Usage minus the inactive file cache, as Docker's own CLI does: `total_inactive_file` is cgroup
-/// v1's name for it, `inactive_file` v2's. A kernel without the memory controller says 0.
+/// `total_inactive_file` is cgroup v1's name for the cache, `inactive_file` v2's.
 fn memory_in_use(memory: &ContainerMemoryStats) -> Option<u64> {
-    let usage = memory.usage.filter(|usage| *usage > 0)?;
     let details = memory.stats.as_ref();
     let cache = details
         .and_then(|stats| stats.get("total_inactive_file").or_else(|| stats.get("inactive_file")));
-    Some(cache.and_then(|cache| usage.checked_sub(*cache)).unwrap_or(usage))
+    without_cache(memory.usage?, cache.copied().unwrap_or(0))
+}
+
+/// Usage minus the inactive file cache, as Docker's own CLI does: the two are not read at the same
+/// moment, and more cache than usage means nothing. An engine on a kernel without the memory
+/// controller says 0.
+pub fn without_cache(usage: u64, cache: u64) -> Option<u64> {
+    let usage = Some(usage).filter(|usage| *usage > 0)?;
+    Some(usage.checked_sub(cache).unwrap_or(usage))
 }
 
 fn over_interfaces(
@@ -150,7 +176,7 @@ mod tests {
         let start = Instant::now();
         let before = sample(start, before);
         let after = sample(start + Duration::from_secs(2), after).expect("it runs");
-        after.figures(before.as_ref(), true)
+        after.figures(before.as_ref(), None)
     }
 
     const CPU: &str = "/cpu_stats/cpu_usage/total_usage";
@@ -159,10 +185,10 @@ mod tests {
     fn a_first_reading_has_amounts_and_no_rates() {
         let first = sample(Instant::now(), json(CGROUP2)).expect("it runs");
         assert_eq!(
-            first.figures(None, true),
+            first.figures(None, Some(2_000_000_000)),
             Figures {
                 memory_bytes: Some(1_200_000_000),
-                memory_limit_bytes: Some(4_123_168_604),
+                memory_limit_bytes: Some(2_000_000_000),
                 pids: Some(87),
                 ..Figures::default()
             }
@@ -196,7 +222,7 @@ mod tests {
         type Change<'a> = &'a [(&'a str, Value)];
         let check = |fixture: &str, changes: Change, expected: Option<u64>| {
             let sample = sample(Instant::now(), with(fixture, changes)).expect("it runs");
-            assert_eq!(sample.figures(None, true).memory_bytes, expected, "{changes:?}");
+            assert_eq!(sample.figures(None, None).memory_bytes, expected, "{changes:?}");
         };
         let usage = |bytes: u64| ("/memory_stats/usage", json!(bytes));
         let cache1 = |bytes: u64| ("/memory_stats/stats/total_inactive_file", json!(bytes));
@@ -215,7 +241,7 @@ mod tests {
     #[test]
     fn the_hosts_memory_is_no_limit_of_the_container() {
         let sample = sample(Instant::now(), json(CGROUP1)).expect("it runs");
-        assert_eq!(sample.figures(None, false).memory_limit_bytes, None);
+        assert_eq!(sample.figures(None, None).memory_limit_bytes, None);
     }
 
     #[test]
@@ -241,13 +267,24 @@ mod tests {
                 ("/networks", json!(null)),
                 ("/cpu_stats/cpu_usage/total_usage", json!(0)),
                 ("/pids_stats", json!({})),
-                ("/memory_stats/limit", json!(0)),
             ],
         );
         let figures = figures(silent.clone(), silent);
         let known = Figures { memory_bytes: Some(1_200_000_000), ..Figures::default() };
         assert_eq!(figures, known);
         assert_eq!(sample(Instant::now(), json!({})), None);
+    }
+
+    #[test]
+    fn rates_are_not_made_of_counters_from_two_sources() {
+        let start = Instant::now();
+        let before = sample(start, json(CGROUP2)).expect("it runs");
+        let later = Sample { at: start + Duration::from_secs(2), ..before.clone() };
+        assert_eq!(later.figures(Some(&before), None).cpu_percent, Some(0.0));
+        let later = Sample { source: Source::Kernel, ..later };
+        let figures = later.figures(Some(&before), None);
+        assert_eq!((figures.cpu_percent, figures.network_rx_bytes_per_s), (None, None));
+        assert_eq!(figures.memory_bytes, Some(1_200_000_000));
     }
 
     #[test]
@@ -259,6 +296,6 @@ mod tests {
     fn no_time_between_two_readings_gives_no_rate() {
         let now = Instant::now();
         let sample = sample(now, json(CGROUP2)).expect("it runs");
-        assert_eq!(sample.figures(Some(&sample.clone()), true).cpu_percent, None);
+        assert_eq!(sample.figures(Some(&sample.clone()), None).cpu_percent, None);
     }
 }

@@ -1,145 +1,15 @@
 //! The collector against an engine that says what a test wants: what a real one does rarely.
 
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use serde_json::json;
+use tokio::net::UnixListener;
 use tokio::time::Instant;
 
 use super::*;
-use crate::config::Schedule;
 
-/// What the engine does when it is asked for a path (without its query); it hangs without any.
-#[derive(Clone)]
-enum Does {
-    Answer(u16, Value),
-    /// Tells that container `a` was started, each time that it happens.
-    Events,
-}
+mod fake;
+mod kept;
 
-#[derive(Clone, Default)]
-struct Script {
-    answers: Arc<Mutex<HashMap<String, Does>>>,
-    /// The request lines' targets, in the order in which they came.
-    asked: Arc<Mutex<Vec<String>>>,
-    /// Ends the connections of those that hang.
-    hang_up: Arc<Notify>,
-    happens: Arc<Notify>,
-}
-
-impl Script {
-    fn set(&self, path: &str, does: Does) {
-        self.answers.lock().expect("not poisoned").insert(path.to_owned(), does);
-    }
-
-    /// Is an engine without containers that speaks this version.
-    fn speak(&self, api: &str) {
-        let version = json!({"Version": "27.0", "ApiVersion": api, "MinAPIVersion": "1.12"});
-        self.set("/version", Does::Answer(200, version));
-        self.set(&format!("/v{api}/containers/json"), Does::Answer(200, json!([])));
-        self.set(&format!("/v{api}/events"), Does::Events);
-    }
-
-    fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("not poisoned").clone()
-    }
-
-    async fn serve(self, listener: UnixListener) {
-        while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(self.clone().answer(socket));
-        }
-    }
-
-    async fn answer(self, mut socket: UnixStream) {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(socket.read_u8().await.expect("a request"));
-        }
-        let request = String::from_utf8(request).expect("text");
-        let target = request.split(' ').nth(1).expect("a target").to_owned();
-        let path = target.split('?').next().unwrap_or_default();
-        let does = self.answers.lock().expect("not poisoned").get(path).cloned();
-        self.asked.lock().expect("not poisoned").push(target);
-        let (status, body) = match does {
-            Some(Does::Answer(status, body)) => (status, body),
-            Some(Does::Events) => return self.tell_events(socket).await,
-            None => return self.hang_up.notified().await,
-        };
-        let body = body.to_string();
-        let length = body.len();
-        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n{body}");
-        socket.write_all(answer.as_bytes()).await.expect("sent");
-    }
-}
-
-impl Script {
-    async fn tell_events(self, mut socket: UnixStream) {
-        let event = json!({"Type": "container", "Action": "start", "Actor": {"ID": "a"}});
-        let mut text = "HTTP/1.1 200 OK\r\n\r\n".to_owned();
-        while socket.write_all(text.as_bytes()).await.is_ok() {
-            tokio::select! {
-                () = self.happens.notified() => text = format!("{event}\n"),
-                () = self.hang_up.notified() => return,
-            }
-        }
-    }
-}
-
-/// An engine of this version with these running containers, each of which hangs when asked for its
-/// figures.
-struct Fake {
-    script: Script,
-    server: JoinHandle<()>,
-    dir: tempfile::TempDir,
-}
-
-impl Fake {
-    fn start(api: &str, names: &[&str]) -> Fake {
-        let dir = tempfile::tempdir().expect("a directory");
-        let script = Script::default();
-        script.speak(api);
-        let running =
-            |name: &&str| json!({"Id": name, "Names": [format!("/{name}")], "State": "running"});
-        let list: Vec<Value> = names.iter().map(running).collect();
-        script.set(&format!("/v{api}/containers/json"), Does::Answer(200, json!(list)));
-        for name in names {
-            let inspected = json!({"RestartCount": 2});
-            script.set(&format!("/v{api}/containers/{name}/json"), Does::Answer(200, inspected));
-        }
-        let listener = UnixListener::bind(dir.path().join("s")).expect("a socket");
-        let server = tokio::spawn(script.clone().serve(listener));
-        Fake { script, server, dir }
-    }
-
-    fn collector(&self) -> DockerCollector {
-        collector(&self.dir.path().join("s"))
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-fn collector(socket: &Path) -> DockerCollector {
-    let hour = Duration::from_secs(3600);
-    DockerCollector::new(&DockerConfig {
-        enabled: true,
-        schedule: Schedule { interval: hour, unwatched_interval: hour, timeout: hour },
-        host: Some(format!("unix://{}", socket.display())),
-    })
-}
-
-fn stats() -> Does {
-    let stats = include_str!("fixtures/stats-cgroup2.json");
-    Does::Answer(200, serde_json::from_str(stats).expect("JSON"))
-}
+use fake::{Does, Fake, change, collector, follow, stats};
 
 #[tokio::test]
 async fn every_request_names_the_agreed_version() {
@@ -341,22 +211,8 @@ async fn details_are_kept_until_an_event_says_that_they_changed() {
     let inspected = json!({"RestartCount": 3});
     fake.script.set("/v1.47/containers/a/json", Does::Answer(200, inspected));
     assert_eq!(restarts(&mut collector).await, Some(2), "nobody said that it changed");
-    fake.script.happens.notify_one();
+    fake.script.happen("start", "a");
     while restarts(&mut collector).await != Some(3) {
         change(&mut collector).await;
-    }
-}
-
-/// Waits for a change, but not for ever.
-async fn change(collector: &mut DockerCollector) {
-    let patience = Duration::from_secs(20);
-    timeout(patience, collector.changed()).await.expect("a change was missed");
-}
-
-/// Collects until the event stream is open.
-async fn follow(collector: &mut DockerCollector) {
-    while !collector.watch.take().followed {
-        collector.collect().await.expect("a report");
-        change(collector).await;
     }
 }

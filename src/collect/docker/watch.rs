@@ -5,7 +5,7 @@
 //! is away; that the engine went or came back is also a change. The task only takes notes: what has
 //! become of the containers is read by the collector.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use tokio_stream::StreamExt;
 
 use super::connect::{Address, Engine, connect};
 use super::fault::Fault;
+use super::happening::{ACTIONS, Happening};
 use crate::event::unix_now;
 
 /// While the engine is away it is looked for this often.
@@ -33,25 +34,8 @@ const SETTLE: Duration = Duration::from_millis(250);
 /// How far the event stream reaches back, so that none is lost while it is being opened.
 const OVERLAP_SECONDS: f64 = 1.0;
 
-/// What changes what a viewer sees. The engine is asked for these alone: every health check also
-/// makes three `exec_*` events. `died` and `remove` are Podman's words.
-const ACTIONS: [&str; 15] = [
-    "create",
-    "start",
-    "restart",
-    "stop",
-    "kill",
-    "die",
-    "died",
-    "oom",
-    "pause",
-    "unpause",
-    "rename",
-    "update",
-    "destroy",
-    "remove",
-    "health_status",
-];
+/// More notes than these nobody takes: then anything may have happened.
+const MOST_NOTES: usize = 4096;
 
 /// The watch over the engine's events. Ends with its owner.
 #[derive(Debug)]
@@ -82,14 +66,27 @@ impl Watch {
             followed: page.followed,
             refused: page.refused,
             session: page.session,
-            containers: std::mem::take(&mut page.containers),
+            engine: page.engine.clone(),
+            happenings: std::mem::take(&mut page.happenings),
         }
+    }
+
+    /// How much happened since it was last taken.
+    #[cfg(test)]
+    pub fn pending(&self) -> usize {
+        self.notes.page().happenings.len()
     }
 
     /// The engine is away: looks for it often from now on, and not only when a refused event stream
     /// is due again.
     pub fn look_out(&self) {
         self.notes.away.notify_one();
+    }
+
+    /// The stream says nothing of what happens: opens it anew. A connection over a network may be dead
+    /// without either side knowing.
+    pub fn reopen(&self) {
+        self.notes.reopen.notify_waiters();
     }
 
     /// Resolves when something happened. Cancel-safe.
@@ -107,7 +104,7 @@ impl Drop for Watch {
 }
 
 /// What the event stream said.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Changes {
     /// Whether the stream is open: without it nothing that is remembered can be trusted.
     pub followed: bool,
@@ -115,14 +112,17 @@ pub struct Changes {
     pub refused: bool,
     /// Counts how often the stream was opened or lost: with another number, another engine answers.
     pub session: u64,
-    /// The full ids of the containers that something happened to.
-    pub containers: HashSet<String>,
+    /// The engine that the stream is from.
+    pub engine: Option<Engine>,
+    /// What happened, in the order in which it did.
+    pub happenings: Vec<Happening>,
 }
 
 #[derive(Debug, Default)]
 struct Notes {
     page: Mutex<Page>,
     changed: Notify,
+    reopen: Notify,
     /// Somebody else saw that the engine is away.
     away: Notify,
 }
@@ -132,7 +132,8 @@ struct Page {
     followed: bool,
     refused: bool,
     session: u64,
-    containers: HashSet<String>,
+    engine: Option<Engine>,
+    happenings: Vec<Happening>,
 }
 
 impl Notes {
@@ -141,30 +142,27 @@ impl Notes {
         self.page.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn engine(&self, followed: bool) {
+    fn engine(&self, engine: Option<&Engine>) {
         let mut page = self.page();
-        page.followed = followed;
+        page.followed = engine.is_some();
+        page.engine = engine.cloned();
         page.session += 1;
         drop(page);
         self.changed.notify_one();
     }
 
     fn happened(&self, event: EventMessage) {
-        let action = event.action.unwrap_or_default();
-        if !matters(&action) {
-            return;
+        let Some(happening) = Happening::of(event) else { return };
+        let mut page = self.page();
+        if page.happenings.len() >= MOST_NOTES {
+            page.happenings.clear();
+            // As after a gap in the stream.
+            page.session += 1;
         }
-        let container = event.actor.and_then(|actor| actor.id);
-        self.page().containers.extend(container);
+        page.happenings.push(happening);
+        drop(page);
         self.changed.notify_one();
     }
-}
-
-/// Whether an event changes what a viewer sees (an engine may ignore the filter).
-fn matters(action: &str) -> bool {
-    // `health_status: unhealthy` carries its outcome behind a colon.
-    let verb = action.split(':').next().unwrap_or_default();
-    ACTIONS.contains(&verb)
 }
 
 async fn follow(host: Option<String>, notes: Arc<Notes>) {
@@ -210,21 +208,27 @@ async fn listen(engine: &Engine, notes: &Notes) -> Option<Fault> {
         Err(_silent) => None,
     };
     notes.page().refused = false;
-    notes.engine(true);
+    notes.engine(Some(engine));
     let fault = loop {
         next.take().into_iter().for_each(|event| notes.happened(event));
-        match events.next().await {
+        let more = tokio::select! {
+            more = events.next() => more,
+            () = notes.reopen.notified() => None,
+        };
+        match more {
             Some(Ok(event)) => next = Some(event),
             Some(Err(why)) => break Some(Fault::of(&why)),
             None => break None,
         }
     };
-    notes.engine(false);
+    notes.engine(None);
     fault
 }
 
 #[cfg(test)]
 mod tests {
+    use bollard::models::EventActor;
+
     use super::*;
 
     #[test]
@@ -235,15 +239,18 @@ mod tests {
     }
 
     #[test]
-    fn what_a_viewer_sees_wakes_and_a_health_check_at_work_does_not() {
-        for action in ["start", "die", "health_status: unhealthy", "health_status", "oom", "rename"]
-        {
-            assert!(matters(action), "{action}");
-        }
-        for action in
-            ["exec_create: /bin/sh -c ok", "exec_start: x", "exec_die", "top", "", "attach"]
-        {
-            assert!(!matters(action), "{action}");
-        }
+    fn notes_that_nobody_takes_are_a_gap_and_do_not_grow_without_end() {
+        let watch = Watch::new(None);
+        let event = || EventMessage {
+            action: Some("start".into()),
+            actor: Some(EventActor { id: Some("a".into()), attributes: None }),
+            ..Default::default()
+        };
+        (0..MOST_NOTES).for_each(|_| watch.notes.happened(event()));
+        assert_eq!(watch.notes.page().session, 0);
+        (0..10).for_each(|_| watch.notes.happened(event()));
+        let changes = watch.take();
+        assert_eq!((changes.happenings.len(), changes.session), (10, 1));
+        assert_eq!(watch.take().happenings, []);
     }
 }

@@ -86,6 +86,7 @@ impl Conclusion<'_> {
             certificates: entries.iter().map(|one| one.report(server.as_deref(), now)).collect(),
             clients: self.clients(server.as_deref()),
             server: self.inside(),
+            containers: containers(self.config, self.sight, self.accepts),
             ..report
         };
         (report, settled, serves)
@@ -262,6 +263,23 @@ fn are_all_on_tcp(sight: &Sight, flavor: Option<Flavor>) -> bool {
     }
 }
 
+/// The containers on this machine that serve a server.
+fn containers(
+    config: Option<&TakServerConfig>,
+    sight: &Sight,
+    accepts: bool,
+) -> Option<Vec<String>> {
+    if config.is_some_and(|config| !config.is_local()) {
+        return Some(Vec::new());
+    }
+    if sight.processes.is_empty() && accepts {
+        return None;
+    }
+    let own = sight.processes.iter().filter_map(|process| process.placement.container.as_ref());
+    let all: BTreeSet<&String> = own.chain(&sight.containers).collect();
+    Some(all.into_iter().cloned().collect())
+}
+
 /// Which part of TAK Server writes a log.
 fn writer(path: &Path) -> Option<Component> {
     let name = path.file_name()?.to_str()?;
@@ -325,6 +343,58 @@ mod tests {
             ("a handler of UDP", by_udp, ots, false),
         ] {
             assert_eq!(are_all_on_tcp(&sight, flavor), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_servers_containers_are_those_of_its_processes_and_services_as_far_as_they_are_seen() {
+        let process = |container: Option<&str>| {
+            let mut process = TakProcess::new(7, Component::TakyCot);
+            process.placement.container = container.map(str::to_owned);
+            process
+        };
+        let sight = |containers: &[Option<&str>], services: &[&str]| {
+            let mut sight = Sight::default();
+            sight.processes = containers.iter().map(|container| process(*container)).collect();
+            sight.containers = services.iter().map(|id| (*id).to_owned()).collect();
+            sight
+        };
+        let contained = || sight(&[Some("b"), None, Some("b")], &["a", "b"]);
+        let config = |host: &str| TakServerConfig { host: host.into(), ..elsewhere() };
+        for (what, config, sight, accepts, want) in [
+            ("its own and its database's", None, contained(), true, Some(&["a", "b"][..])),
+            (
+                "named, on this machine",
+                Some(config("127.0.0.1")),
+                contained(),
+                true,
+                Some(&["a", "b"]),
+            ),
+            ("in no container", None, sight(&[None], &[]), true, Some(&[])),
+            ("nothing there", None, sight(&[], &[]), false, Some(&[])),
+            ("out of sight", None, sight(&[], &[]), true, None),
+            ("elsewhere", Some(config("tak.example")), sight(&[], &[]), true, Some(&[])),
+        ] {
+            let found = containers(config.as_ref(), &sight, accepts);
+            let want = want.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+            assert_eq!(found, want, "{what}");
+        }
+    }
+
+    fn elsewhere() -> TakServerConfig {
+        TakServerConfig {
+            name: "edge".into(),
+            host: String::new(),
+            cot_port: Some(8087),
+            cot_tls_port: None,
+            http_port: None,
+            https_port: None,
+            client_certificate: None,
+            client_key: None,
+            client_password: None,
+            certificates: Vec::new(),
+            api_login: None,
+            canary: false,
         }
     }
 }

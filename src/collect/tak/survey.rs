@@ -63,6 +63,8 @@ pub struct Sight {
     pub database: Option<(String, u16)>,
     /// Where its message broker is asked.
     pub broker: Option<(String, u16)>,
+    /// The containers (12 digits of each id) that these two are in.
+    pub containers: Vec<String>,
     /// When the connections of containers were last looked through for them, and for whom.
     resolved: Option<(Instant, Vec<u32>)>,
     /// The certificates that vouch for the server, in DER.
@@ -195,6 +197,14 @@ impl Sight {
         };
         let database = find(&settings.database, &last.database);
         let broker = find(&settings.broker, &last.broker);
+        self.containers = match known {
+            Some(_) => last.containers.clone(),
+            None => {
+                let places = [&database, &broker].into_iter().flatten();
+                let places = places.filter_map(|(name, port)| presence::place(name, *port));
+                presence::containers_at(&host.proc, &places.collect::<Vec<_>>())
+            }
+        };
         (self.database, self.broker) = (database, broker);
         self.resolved = known.cloned().or(Some((now, pids)));
     }

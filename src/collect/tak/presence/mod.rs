@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::collect::tak::report::Flavor;
 use crate::config::HostConfig;
 
+mod containers;
 mod diag;
 mod network;
 mod placement;
@@ -22,6 +23,7 @@ mod sockets;
 mod tables;
 mod times;
 
+pub use containers::{containers_at, place};
 pub use network::{Listener, Network};
 pub use placement::{Placement, placement, unit_flavor};
 pub use process::{Component, identify};

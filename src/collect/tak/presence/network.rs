@@ -51,6 +51,18 @@ pub struct Published {
     at: SocketAddr,
 }
 
+impl Published {
+    /// The container's address.
+    pub fn container(&self) -> IpAddr {
+        self.container
+    }
+
+    /// Where it is published.
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+}
+
 impl Network {
     /// One for tests: its addresses, and the command lines of those who publish its ports.
     #[cfg(test)]

@@ -42,6 +42,11 @@ pub struct TakStatus {
     /// Each by itself, when several are watched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<ServerStatus>,
+    /// The containers (12 digits of each id) on this machine that it runs in, and its database and its
+    /// message broker where these are known. Absent: a server answers here, but its processes are not to
+    /// be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containers: Option<Vec<String>>,
     /// One sentence for the volunteer: the worst finding, and what to do.
     pub message: String,
 }
@@ -197,6 +202,7 @@ impl TakStatus {
             clients: None,
             server: None,
             servers: Vec::new(),
+            containers: None,
             message: format!("Nothing is known of the TAK server at the moment: {why}."),
         }
     }

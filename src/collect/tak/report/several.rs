@@ -1,5 +1,7 @@
 //! Several servers in one report.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{Clients, Flavor, Inside, MAX_USERS, Status, TakStatus, User, UserSource};
@@ -50,6 +52,7 @@ impl TakStatus {
             message: worst
                 .map_or_else(String::new, |(name, report)| format!("{name}: {}", report.message)),
             clients: Clients::together(&reports),
+            containers: containers(&reports),
             ..TakStatus::unknown("")
         };
         for (name, report) in reports {
@@ -68,6 +71,14 @@ impl TakStatus {
         }
         all
     }
+}
+
+/// Those of all servers; known when each server's are.
+fn containers(reports: &[(String, TakStatus)]) -> Option<Vec<String>> {
+    let each = reports.iter().map(|(_, report)| report.containers.as_ref());
+    let all: Vec<&Vec<String>> = each.collect::<Option<_>>()?;
+    let all: BTreeSet<&String> = all.into_iter().flatten().collect();
+    Some(all.into_iter().cloned().collect())
 }
 
 impl Clients {
@@ -148,6 +159,21 @@ mod tests {
             .collect();
         let (healthy, down) = (Some(Status::Healthy), Some(Status::Down));
         assert_eq!(each, [("a", healthy, true), ("b", down, true), ("c", down, true)]);
+    }
+
+    #[test]
+    fn the_containers_of_several_servers_are_known_when_each_ones_are() {
+        let report = |ids: Option<&[&str]>| TakStatus {
+            containers: ids.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect()),
+            ..TakStatus::unknown("")
+        };
+        let together = |all: &[Option<&[&str]>]| {
+            let reports = all.iter().map(|ids| ("a".to_owned(), report(*ids)));
+            TakStatus::together(reports.collect()).containers
+        };
+        let known = together(&[Some(&["b", "a"]), Some(&[]), Some(&["a"])]);
+        assert_eq!(known, Some(vec!["a".to_owned(), "b".into()]));
+        assert_eq!(together(&[Some(&["a"]), None]), None);
     }
 
     #[test]
