@@ -2,6 +2,7 @@
 //
 // The token that proves a request to be the page's own is asked for when it is needed, and kept nowhere.
 
+import { ask } from './ask.js';
 import { fields, setText } from './dom.js';
 
 const ROLES = { admin: 'administrator', viewer: 'viewer: may look, and change nothing' };
@@ -56,7 +57,7 @@ export class Account {
     fault.hidden = true;
     try {
       const session = await this.#session();
-      if (session) await this.#request('api/logout', { method: 'POST', headers: { 'X-CSRF-Token': session.csrf } });
+      if (session) await ask('api/logout', { method: 'POST', headers: { 'X-CSRF-Token': session.csrf }, signal: this.#signal });
       location.assign('login');
     } catch (error) {
       if (this.#signal.aborted) return;
@@ -67,18 +68,6 @@ export class Account {
   }
 
   #session() {
-    return this.#request('api/session');
-  }
-
-  /** The answer's JSON; `undefined` when nobody is signed in. */
-  async #request(path, options) {
-    const request = { signal: this.#signal, cache: 'no-store', ...options };
-    const answer = await fetch(new URL(path, document.baseURI), request).catch(() => {
-      throw new Error('takpulse cannot be reached. Try again when the connection is back.');
-    });
-    if (answer.status === 401) return undefined;
-    const body = await answer.json().catch(() => undefined);
-    if (!answer.ok) throw new Error(body?.error?.message ?? `the server answered ${answer.status}.`);
-    return body;
+    return ask('api/session', { signal: this.#signal });
   }
 }

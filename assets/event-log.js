@@ -4,6 +4,8 @@
 // tells, and a stream that was taken up again brings old events too. So a time is made up only for
 // what was heard after the memory had been read.
 
+import { sentenceOf } from './operations.js';
+
 /** As many as the server tells, and as anybody looks through. */
 export const MOST = 100;
 
@@ -64,7 +66,7 @@ const MOST_LETTERS = 2000;
 
 /**
  * What an event says, in one line: `"wind_m_s 7.5 · from north-west"` for
- * `{"wind_m_s":7.5,"from":"north-west"}`. An alert has a sentence of its own.
+ * `{"wind_m_s":7.5,"from":"north-west"}`. Alerts and what is done to containers have sentences of their own.
  */
 export function dataLine({ type, data }) {
   let value = data ?? '';
@@ -74,7 +76,8 @@ export function dataLine({ type, data }) {
     // Not everything is JSON.
   }
   const alert = type === 'alert' && typeof value?.message === 'string';
-  const said = alert ? `${[value.severity, value.state].filter(Boolean).join(', ')}: ${value.message}` : words(value);
+  const action = type === 'container_action' && typeof value?.action === 'string';
+  const said = alert ? `${[value.severity, value.state].filter(Boolean).join(', ')}: ${value.message}` : action ? sentenceOf(value) : words(value);
   const line = said.replaceAll(/\s+/g, ' ').trim();
   return line.length > MOST_LETTERS ? `${line.slice(0, MOST_LETTERS)}…` : line;
 }

@@ -16,7 +16,10 @@ export function showHints(line, signal) {
       clearTimeout(timer);
       const title = event.target.closest?.('[title]')?.title;
       // A mouse has its tooltip already.
-      if (!title || event.pointerType === 'mouse') return hide();
+      // Neither does whoever has opened something want to hear of it.
+      if (!title || event.pointerType === 'mouse' || event.defaultPrevented) return hide();
+      // An open dialog lies above everything that is not in it; the last one above the others.
+      ([...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body).append(line);
       line.textContent = title;
       line.hidden = false;
       timer = setTimeout(hide, shownMs(title));

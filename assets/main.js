@@ -30,12 +30,13 @@ function start(signal) {
   const panels = {
     tak_status: new TakPanel({ tak: byId('tak'), users: byId('users'), inside: byId('inside') }, signal),
     system_metrics: new HostPanel(byId('host')),
-    docker_status: new ContainersPanel(byId('containers')),
+    docker_status: new ContainersPanel({ containers: byId('containers'), drawer: byId('drawer'), confirm: byId('confirm') }, signal),
   };
   const sightings = new Map();
   const shown = {}; // The reading that each panel shows.
   let stream;
   let lostSince;
+  let acted = false; // Something is being done to a container.
   let frame = 0;
 
   const picker = new NodePicker(byId('nodes'), { onPick: switchNode, signal });
@@ -80,6 +81,8 @@ function start(signal) {
       shown[topic] = data;
       panels[topic].show(data, now);
     }
+    if (acted) panels.docker_status.tick(now);
+    acted = false;
     panels.tak_status.tick(now);
     events.show(store.nodes(), now);
   }
@@ -105,10 +108,15 @@ function start(signal) {
     onEvent(topic, data) {
       clock.event(data.timestamp);
       const node = store.put(topic, data);
-      if (node === picker.node && topic === 'system_metrics') panels.system_metrics.note(data);
+      if (node === picker.node) panels[topic].note?.(data);
       tick();
     },
-    onOccurrence: (event) => events.add(event, clock.now()),
+    onOccurrence(event) {
+      events.add(event, clock.now());
+      if (!panels.docker_status.add(event)) return;
+      acted = true;
+      drawSoon();
+    },
     onLagged: (data) => events.lag(data),
     onChange() {
       if (!stream) return;

@@ -20,6 +20,7 @@ const RETRY_SECONDS = [0.5, 60];
 export class Stream {
   #url;
   #topics;
+  #final;
   #on;
   #lastId = '';
   #failures = 0;
@@ -27,7 +28,10 @@ export class Stream {
   #retryTimer;
   #attempt = new AbortController();
 
-  /** `connecting`, `open`, `waiting` (until `retryAt`) or `signed-out`. */
+  /**
+   * `connecting`, `open`, `waiting` (until `retryAt`), `signed-out`, `refused` (asking again would not help) or
+   * `resting`: from the last three only connect() leads on.
+   */
   state = 'connecting';
   /** When the next attempt is due, by Date.now(). */
   retryAt = 0;
@@ -37,11 +41,12 @@ export class Stream {
   /**
    * Called as things happen: `onEvent(topic, data)` for a state, `onOccurrence({type, data, id})` with
    * the data as text, `onPing(data)`, `onLagged(data)`, and `onChange()` when the state changed.
-   * Everything ends with `signal`.
+   * After an answer whose status or error code is in `final` it is not asked again. Everything ends with `signal`.
    */
-  constructor({ url, topics, signal, ...on }) {
+  constructor({ url, topics, signal, final = [], ...on }) {
     this.#url = url;
     this.#topics = topics;
+    this.#final = final;
     this.#on = on;
     const wake = () => this.#check(SILENCE_ON_WAKING_MS, true);
     addEventListener('online', wake, { signal });
@@ -62,6 +67,12 @@ export class Stream {
     this.#change('connecting');
     this.#attempt = new AbortController();
     this.#listen(this.#attempt.signal);
+  }
+
+  /** Lets go of the connection; connect() takes it up where it was left. */
+  rest() {
+    this.#close();
+    this.#change('resting');
   }
 
   /** One connection, from the request to its end. What is aborted says nothing more. */
@@ -141,6 +152,7 @@ export class Stream {
     if (signal.aborted) return;
     this.refusal = String(body?.error?.message ?? `The server answered ${answer.status}.`);
     if (answer.status === 401) return this.#change('signed-out');
+    if ([answer.status, body?.error?.code].some((what) => this.#final.includes(what))) return this.#change('refused');
     const wait = backoff(this.#failures++);
     const retryAfter = Number(answer.headers.get('Retry-After'));
     this.#retryIn(retryAfter > 0 ? retryAfter : wait);
@@ -154,7 +166,7 @@ export class Stream {
 
   /** Is the connection as alive as it looks? Timers stop while a device sleeps; clocks don't. */
   #check(patienceMs, impatient) {
-    if (this.state === 'signed-out') return;
+    if (['signed-out', 'refused', 'resting'].includes(this.state)) return;
     if (this.state === 'waiting') {
       if (impatient || Date.now() > this.retryAt + 1000) this.connect();
     } else if (Date.now() - this.#heardAt > patienceMs) {

@@ -3,6 +3,7 @@
 // Pure. A number that nobody knows is never shown as one: the sentence says why it is not known.
 
 import { count, listed } from './format.js';
+import { matching as matchingIn, ordered, turned as turnedBy } from './order.js';
 
 /** How the columns compare, and which way round they are sorted first: the newest report on top. */
 const COLUMNS = {
@@ -27,43 +28,19 @@ export function keyOf(user) {
   return `${user.server ?? ''} ${user.uid ?? nameOf(user) ?? user.address}`;
 }
 
-/** The order after a click on a column's head: another way round when it was that one already. */
-export function turned(order, column) {
-  const same = order.column === column;
-  return { column, down: same ? !order.down : COLUMNS[column]?.down === true };
-}
+/** The order after a click on a column's head. */
+export const turned = (order, column) => turnedBy(order, column, COLUMNS);
 
-const collator = new Intl.Collator('en', { numeric: true, sensitivity: 'base' });
-
-function compare(a, b) {
-  return typeof a === 'number' && typeof b === 'number' ? a - b : collator.compare(a, b);
-}
-
-/**
- * The users in this order. What is not known comes last either way; equals are ordered by name, and so
- * stay where they are when new readings come.
- */
+/** The users in this order. */
 export function sorted(users, { column, down }) {
   const of = COLUMNS[column]?.of ?? ((user) => user[column]);
-  const absent = (value) => value === undefined || value === null || value === '';
-  const keyed = users.map((user) => ({ user, value: of(user), name: nameOf(user) ?? '', key: keyOf(user) }));
-  keyed.sort((a, b) => {
-    if (absent(a.value) !== absent(b.value)) return absent(a.value) ? 1 : -1;
-    const by = absent(a.value) ? 0 : compare(a.value, b.value);
-    return (down ? -by : by) || collator.compare(a.name, b.name) || compare(a.key, b.key);
-  });
-  return keyed.map(({ user }) => user);
+  return ordered(users, { of, down, nameOf, keyOf });
 }
 
 /** The users in whom all these words are found. */
 export function matching(users, text) {
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length === 0) return users;
-  return users.filter((user) => {
-    const { callsign, username, uid, team, role, software, address, server } = user;
-    const all = [callsign, username, uid, team, role, software, address, server].filter(Boolean).join('\n').toLowerCase();
-    return words.every((word) => all.includes(word));
-  });
+  const textsOf = ({ callsign, username, uid, team, role, software, address, server }) => [callsign, username, uid, team, role, software, address, server];
+  return matchingIn(users, text, textsOf);
 }
 
 /**

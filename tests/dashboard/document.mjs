@@ -75,6 +75,29 @@ class Element extends EventTarget {
     this.attributes.delete(name);
   }
 
+  get lastElementChild() {
+    return this.children.at(-1) ?? null;
+  }
+
+  get open() {
+    return this.attributes.has('open');
+  }
+
+  showModal() {
+    this.attributes.set('open', '');
+  }
+
+  /** As in a browser, who listens hears of it a moment later. */
+  close() {
+    if (this.attributes.delete('open')) queueMicrotask(() => this.dispatchEvent(new Event('close')));
+  }
+
+  replaceChildren() {
+    this.textContent = '';
+  }
+
+  focus() {}
+
   insertBefore(child, place) {
     child.remove();
     this.children.splice(place ? this.children.indexOf(place) : this.children.length, 0, child);
@@ -109,6 +132,14 @@ class Element extends EventTarget {
     return [...this.all()].filter(is);
   }
 
+  /** Knows `[attribute=value]`, `.class`, and names of elements, of which the last one counts. */
+  closest(selector) {
+    const [, attribute, value] = /^\[([\w-]+)=(\S+)\]$/.exec(selector) ?? [];
+    const name = /^\.(\S+)$/.exec(selector)?.[1];
+    const is = (one) => (attribute ? one.getAttribute(attribute) === value : name ? one.classList.contains(name) : one.tag === selector.split(' ').at(-1));
+    return is(this) ? this : (this.parent?.closest(selector) ?? null);
+  }
+
   /** What can be read: nothing that is hidden. */
   get visible() {
     if (this.hidden) return '';
@@ -116,7 +147,13 @@ class Element extends EventTarget {
   }
 
   click() {
-    this.dispatchEvent(new Event('click'));
+    this.happens('click');
+  }
+
+  /** Something happens to this element, and so to those around it. */
+  happens(type) {
+    const event = Object.defineProperty(new Event(type, { cancelable: true }), 'target', { value: this });
+    for (let one = this; one; one = one.parent) one.dispatchEvent(event);
   }
 }
 

@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { badgeText } from '../../assets/badge.js';
-import { grouped, stateOf, summarise } from '../../assets/containers.js';
 import { facts } from '../../assets/facts.js';
 import { problems } from '../../assets/problems.js';
 import { byServer } from '../../assets/tak.js';
@@ -197,23 +196,6 @@ test('the host’s limits', () => {
   assert.deepEqual(said({ host: { message: 'No /proc.' } }), ['? The host cannot be read completely: No /proc.']);
 });
 
-test('containers: each by name while they are few, counted when they are many', () => {
-  const sick = (id) => ({ id, name: id, state: 'running', running: true, health: 'unhealthy' });
-  assert.deepEqual(said({ docker: { containers: [sick('a')] } }), ['! Container a is unhealthy. Its own health check fails.']);
-  assert.deepEqual(said({ docker: { containers: ['a', 'b', 'c', 'd', 'e'].map(sick) } }), ['! 5 containers are unhealthy: a, b, c and 2 more.']);
-  const stopped = (exit_code, more) =>
-    said({ docker: { containers: [{ id: 'a', name: 'a', state: 'exited', exit_code, status: `Exited (${exit_code}) 3 minutes ago`, ...more }] } });
-  assert.deepEqual(stopped(0), []);
-  assert.deepEqual(stopped(143), [], 'an orderly stop');
-  assert.deepEqual(stopped(1), ['? Container a has stopped with an error. Exit code 1, 3 minutes ago.']);
-  assert.deepEqual(stopped(137), [], 'killed by who stopped it, as far as is known');
-  assert.deepEqual(stopped(137, { oom_killed: true }), ['? Container a has stopped with an error. Its memory ran out. Exit code 137, 3 minutes ago.']);
-  assert.deepEqual(stopped(137, { state: 'restarting', restart_count: 4 }), ['! Container a keeps restarting. Restarted 4 times.']);
-  assert.deepEqual(stopped(137, { state: 'restarting', restart_count: 4, oom_killed: true }), [
-    '! Container a keeps restarting. Restarted 4 times. Its memory ran out.',
-  ]);
-});
-
 test('an engine that can’t be read says what to do', () => {
   const engine = (status) => said({ docker: { engine: { status, message: 'Do this.' }, containers: [] } });
   assert.deepEqual(engine('ok'), []);
@@ -249,21 +231,6 @@ test('the badge tells live, stale, reconnecting and signed out apart in words', 
   assert.equal(text({ state: 'connecting' }), 'Reconnecting…');
   assert.equal(text({ state: 'connecting' }, { newest: undefined }), 'Connecting…');
   assert.equal(text({ state: 'signed-out' }), 'Signed out');
-});
-
-test('containers are grouped by project, each state with a word of its own', () => {
-  const of = (project) => ({ project, state: 'running', running: true });
-  assert.deepEqual(grouped([of('a'), of('b'), of('a'), of()]).map(({ name, containers }) => [name, containers.length]), [['a', 2], ['b', 1], ['', 1]]);
-  const word = (container) => Object.values(stateOf(container)).join(' ');
-  assert.equal(word({ state: 'running' }), 'ok running');
-  assert.equal(word({ state: 'running', health: 'starting' }), 'idle starting');
-  assert.equal(word({ state: 'running', health: 'unhealthy' }), 'bad unhealthy');
-  assert.equal(word({ state: 'exited', exit_code: 0 }), 'idle stopped');
-  assert.equal(word({ state: 'exited', exit_code: 2 }), 'warning failed');
-  assert.equal(word({ state: 'exited', exit_code: 137 }), 'idle killed');
-  assert.equal(word({ state: 'exited', exit_code: 137, oom_killed: true }), 'warning failed');
-  assert.equal(word({}), 'unknown not known');
-  assert.deepEqual(summarise([of(), of(), { state: 'dead' }]), [{ kind: 'bad', word: '1 dead' }, { kind: 'ok', word: '2 running' }]);
 });
 
 test('checks are kept by server, in their order', () => {

@@ -17,7 +17,7 @@ class World {
   events = [];
   life = new AbortController();
 
-  constructor() {
+  constructor(options) {
     const world = this;
     const timer = (repeats) => (run, ms) => {
       const id = world.timers.size + 1;
@@ -49,6 +49,7 @@ class World {
       onLagged: (data) => this.events.push(['lagged', data]),
       onChange: () => this.changes.push(this.stream?.state),
       signal: this.life.signal,
+      ...options,
     });
   }
 
@@ -357,4 +358,48 @@ test('nothing is heard from a connection that was given up', async () => {
   await settle();
   assert.equal(world.events.length, 1);
   assert.equal(world.stream.state, 'connecting');
+});
+
+test('who rests is left alone, and goes on where it was left', async () => {
+  const world = new World();
+  await world.request.open();
+  await world.request.hear('tak_status', {}, 'e-7');
+  world.stream.rest();
+  assert.deepEqual([world.stream.state, world.request.over], ['resting', true]);
+  await world.pass(300);
+  world.page.dispatchEvent(new Event('online'));
+  await settle();
+  assert.equal(world.requests.length, 1);
+  world.stream.connect();
+  assert.equal(world.request.headers['Last-Event-ID'], 'e-7');
+  world.life.abort();
+});
+
+test('final is what the server names so, and not a proxy’s answer with the same status', async () => {
+  const world = new World({ final: [403, 'engine_failed'] });
+  const refuse = async (error) => {
+    world.request.over = true;
+    world.request.resolve(new Response(JSON.stringify({ error }), { status: 502 }));
+    await settle();
+    await settle();
+  };
+  await refuse(undefined);
+  assert.equal(world.stream.state, 'waiting');
+  await world.pass(3);
+  await refuse({ code: 'engine_failed', message: 'This log driver cannot be read.' });
+  assert.deepEqual([world.stream.state, world.stream.refusal], ['refused', 'This log driver cannot be read.']);
+  await world.pass(300);
+  assert.equal(world.requests.length, 2);
+  world.life.abort();
+});
+
+test('what is final is not asked again, and says why', async () => {
+  const world = new World({ final: [403] });
+  world.request.resolve(new Response(JSON.stringify({ error: { message: 'Not for you.' } }), { status: 403 }));
+  await settle();
+  await settle();
+  assert.deepEqual([world.stream.state, world.stream.refusal], ['refused', 'Not for you.']);
+  await world.pass(300);
+  assert.equal(world.requests.length, 1);
+  world.life.abort();
 });

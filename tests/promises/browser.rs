@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
+pub use fantoccini::key::Key;
 use fantoccini::wd::{Capabilities, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
@@ -121,7 +122,8 @@ impl Browser {
         self.click("form button[type=submit]");
     }
 
-    fn type_into(&self, selector: &str, text: &str) {
+    /// Replaces what stands in a field.
+    pub fn type_into(&self, selector: &str, text: &str) {
         let typed = async {
             let field = self.client.find(Locator::Css(selector)).await?;
             field.clear().await?;
@@ -191,6 +193,17 @@ impl Browser {
         self.runtime
             .block_on(async { self.client.find(Locator::Css(selector)).await?.click().await })
             .unwrap_or_else(|why| panic!("{selector} can be clicked: {why}"));
+    }
+
+    /// Presses this key, wherever the focus is.
+    pub fn press(&self, key: Key) {
+        let pressed = async { self.client.active_element().await?.send_keys(&key).await };
+        self.runtime.block_on(pressed).unwrap_or_else(|why| panic!("a key can be pressed: {why}"));
+    }
+
+    /// Goes back, as the button beside the address does.
+    pub fn back(&self) {
+        self.runtime.block_on(self.client.back()).expect("there is a page before");
     }
 
     /// Gives the page this size in CSS pixels (windows can't be as small as a phone).

@@ -47,6 +47,7 @@ mod configuration;
 mod container_actions;
 mod container_figures;
 mod container_logs;
+mod container_panel;
 mod crowd;
 mod dashboard;
 mod description;
