@@ -18,7 +18,6 @@ mod assembler;
 mod details;
 mod logs;
 mod place;
-mod timestamp;
 
 /// So many questions are with the engine at once; the others wait with the web, which tells whoever comes
 /// when too many do.

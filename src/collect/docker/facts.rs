@@ -5,10 +5,10 @@ use bollard::models::{
     ContainerConfig, ContainerInspectResponse, ContainerState, ContainerSummary, Health,
     HealthStatusEnum, HostConfig,
 };
-use std::time::UNIX_EPOCH;
 
 use super::ports;
 use super::readings::Running;
+use super::timestamp::seconds;
 
 /// So much of a probe's output is told, in letters.
 const OUTPUT_LETTERS: usize = 300;
@@ -100,7 +100,7 @@ impl Facts {
         }
         self.image_id = said.image.clone().filter(|id| !id.is_empty()).or(self.image_id.take());
         self.restart_count = said.restart_count.and_then(|count| u64::try_from(count).ok());
-        self.created_at = said.created.as_deref().and_then(unix_seconds).or(self.created_at);
+        self.created_at = said.created.as_deref().and_then(seconds).or(self.created_at);
         if let Some(ports) = said.network_settings.as_ref().and_then(|all| all.ports.as_ref()) {
             self.ports = ports::mapped(ports);
         }
@@ -114,8 +114,8 @@ impl Facts {
         if let Some(state) = said.status.map(|state| state.to_string()).filter(|s| !s.is_empty()) {
             self.state = state;
         }
-        self.started_at = said.started_at.as_deref().and_then(unix_seconds);
-        self.finished_at = said.finished_at.as_deref().and_then(unix_seconds);
+        self.started_at = said.started_at.as_deref().and_then(seconds);
+        self.finished_at = said.finished_at.as_deref().and_then(seconds);
         self.exit_code = said.exit_code;
         self.oom_killed = said.oom_killed == Some(true);
         self.pid = said.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
@@ -240,25 +240,6 @@ fn one_line(text: &str) -> String {
     match line.char_indices().nth(OUTPUT_LETTERS) {
         None => line,
         Some(_) => line.chars().take(OUTPUT_LETTERS - 1).chain(['…']).collect(),
-    }
-}
-
-/// Reads `2026-11-23T17:39:24.5Z`, and Podman's offsets such as `+02:00`, into Unix seconds. A
-/// container that never started has the year 1: `None`.
-fn unix_seconds(text: &str) -> Option<f64> {
-    if let Ok(time) = humantime::parse_rfc3339(text) {
-        let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
-        return Some((seconds * 1000.0).round() / 1000.0);
-    }
-    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
-    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
-    let offset_seconds = hours.parse::<u8>().map(f64::from).ok()? * 3600.0
-        + minutes.parse::<u8>().map(f64::from).ok()? * 60.0;
-    let local_seconds = unix_seconds(&format!("{local}Z"))?;
-    match offset.get(..1)? {
-        "+" => Some(local_seconds - offset_seconds),
-        "-" => Some(local_seconds + offset_seconds),
-        _ => None,
     }
 }
 

@@ -31,13 +31,18 @@ impl Images {
         self.known.retain(|id, digests| !digests.is_empty() && in_use(id));
     }
 
-    /// The digest of the image of this id, `sha256:...`: the one in the repository that the container
-    /// asked for, if there are several.
+    /// The digest of the image of this id, for a container that asked for it by this name.
     pub fn digest(&self, id: &str, name: &str) -> Option<String> {
-        let parts = || Some(self.known.get(id)?.iter().filter_map(|one| one.split_once('@')));
-        let own = parts()?.find(|(repository, _)| is_of(name, repository));
-        own.or_else(|| parts()?.next()).map(|(_, digest)| digest.to_owned())
+        digest(self.known.get(id)?, name)
     }
+}
+
+/// One of these repository digests, `sha256:...`: the one in the repository that the container asked for,
+/// if there are several.
+pub fn digest(digests: &[String], name: &str) -> Option<String> {
+    let parts = || digests.iter().filter_map(|one| one.split_once('@'));
+    let own = parts().find(|(repository, _)| is_of(name, repository));
+    own.or_else(|| parts().next()).map(|(_, digest)| digest.to_owned())
 }
 
 /// Whether an image that was asked for by `name` (`postgres:15`) is of this repository.
@@ -65,6 +70,19 @@ mod tests {
             assert_eq!(images.digest("id", name).as_deref(), Some(digest), "{name}");
         }
         assert_eq!(images.digest("other", "postgres:15"), None);
+    }
+
+    #[test]
+    fn a_digest_is_of_an_image_or_of_another_with_a_longer_name() {
+        for (repository, image, is) in [
+            ("postgres", "postgres:16", true),
+            ("postgres", "postgres", true),
+            ("postgres", "postgres@sha256:1", true),
+            ("post", "postgres:16", false),
+            ("ghcr.io/a/b", "ghcr.io/a/b:1", true),
+        ] {
+            assert_eq!(is_of(image, repository), is, "{repository} {image}");
+        }
     }
 
     #[test]

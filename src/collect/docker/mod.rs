@@ -40,6 +40,7 @@ mod roster;
 mod said;
 mod sentence;
 mod stats;
+mod timestamp;
 mod watch;
 
 use connect::{Address, Engine, PATIENCE, connect, ping};

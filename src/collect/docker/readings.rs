@@ -8,17 +8,17 @@
 //! later are a change like any other. That a container died is never late because of a figure.
 
 use std::collections::{HashMap, HashSet};
-use std::future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::query_parameters::StatsOptionsBuilder;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_stream::StreamExt;
 
 use super::ask::{self, Answer};
+use super::at;
 use super::cgroup::{Groups, Told};
 use super::connect::Engine;
 use super::report::{Figures, Missing};
@@ -159,7 +159,7 @@ impl Readings {
                         return;
                     }
                 }
-                () = sleep_till(first_rates) => return,
+                () = at(first_rates) => return,
             }
         }
     }
@@ -333,13 +333,6 @@ impl Reading {
     fn is_due(&self, age: Duration) -> bool {
         let elapsed = self.asked_at.elapsed();
         elapsed >= age || (self.is_first && elapsed >= FIRST_RATES)
-    }
-}
-
-async fn sleep_till(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => future::pending().await,
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! Architecture invariant: pure; no byte sequence breaks it.
 
-use super::timestamp::{MOST_LETTERS, nanoseconds};
+use super::super::timestamp::{MOST_LETTERS, nanoseconds};
 use crate::containers::MOST_LINE_BYTES;
 
 /// A line with its moment, before it has a place.

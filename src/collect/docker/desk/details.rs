@@ -10,8 +10,9 @@ use tokio::time::timeout;
 
 use super::super::connect::{Engine, PATIENCE};
 use super::super::facts::short_digest;
+use super::super::images::digest;
+use super::super::timestamp::seconds;
 use super::Known;
-use super::timestamp::seconds;
 use crate::containers::{Details, Mount, Network, Probe};
 
 /// Reads them.
@@ -25,17 +26,7 @@ pub async fn read(known: Known) -> Details {
 /// What a registry calls its image. A proxy may hide images, and one that was removed is not there any more.
 async fn image_digest(engine: &Engine, details: &Details) -> Option<String> {
     let image = timeout(PATIENCE, engine.docker.inspect_image(&details.image_id));
-    let names = image.await.ok()?.ok()?.repo_digests?;
-    let own = names.iter().find(|name| is_of(name, &details.image)).or(names.first())?;
-    own.split_once('@').map(|(_, digest)| digest.to_owned())
-}
-
-/// Whether `postgres@sha256:...` is a digest of `postgres:16`.
-fn is_of(name: &str, image: &str) -> bool {
-    let repository = name.split('@').next().unwrap_or_default();
-    image
-        .strip_prefix(repository)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']))
+    digest(&image.await.ok()?.ok()?.repo_digests?, &details.image)
 }
 
 fn of(said: ContainerInspectResponse) -> Details {
@@ -202,18 +193,5 @@ mod tests {
         let details = details(json!({"Mounts": mounts}));
         assert_eq!((details.mounts.len(), details.mounts_total), (200, 1000));
         assert_eq!(details.mounts[199].destination, "/m0199");
-    }
-
-    #[test]
-    fn a_digest_is_of_an_image_or_of_another_with_a_longer_name() {
-        for (name, image, is) in [
-            ("postgres@sha256:1", "postgres:16", true),
-            ("postgres@sha256:1", "postgres", true),
-            ("postgres@sha256:1", "postgres@sha256:1", true),
-            ("post@sha256:1", "postgres:16", false),
-            ("ghcr.io/a/b@sha256:1", "ghcr.io/a/b:1", true),
-        ] {
-            assert_eq!(is_of(name, image), is, "{name} {image}");
-        }
     }
 }

@@ -153,21 +153,3 @@ fn names_and_images_are_short() {
     }
     assert_eq!(short_id(id), "0123456789ab");
 }
-
-#[test]
-fn a_time_is_read_with_and_without_an_offset() {
-    for (text, seconds) in [
-        ("1970-01-01T00:00:01.2345Z", Some(1.235)),
-        ("1970-01-01T02:00:01+02:00", Some(1.0)),
-        ("1970-01-01T00:00:00-01:30", Some(5400.0)),
-        ("0001-01-01T00:00:00Z", None),
-        ("", None),
-        ("gestern", None),
-        ("1970-01-01T00:00:00+inf:1", None),
-        ("1970-01-01T00:00:00+1e9:0", None),
-        ("1970-01-01T00:00:01+nan:1", None),
-        ("1970-01-01T00:00:00 02:00", None),
-    ] {
-        assert_eq!(unix_seconds(text), seconds, "{text}");
-    }
-}

@@ -29,9 +29,11 @@ fn utc(local: &str) -> Option<u64> {
     u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
 }
 
-/// As Unix seconds.
+/// As Unix seconds, to the millisecond: viewers are told no more.
 pub fn seconds(text: &str) -> Option<f64> {
-    Some(nanoseconds(text)? as f64 / SECOND as f64)
+    const MILLISECOND: u64 = SECOND / 1000;
+    let milliseconds = nanoseconds(text)?.saturating_add(MILLISECOND / 2) / MILLISECOND;
+    Some(milliseconds as f64 / 1000.0)
 }
 
 #[cfg(test)]
@@ -59,5 +61,23 @@ mod tests {
             assert!(read.is_none() || text.len() <= MOST_LETTERS, "{text}");
         }
         assert_eq!(seconds("2026-11-23T17:39:24.5Z"), Some(1_795_455_564.5));
+    }
+
+    #[test]
+    fn seconds_are_told_to_the_millisecond() {
+        for (text, read) in [
+            ("1970-01-01T00:00:01.2345Z", Some(1.235)),
+            ("1970-01-01T02:00:01+02:00", Some(1.0)),
+            ("1970-01-01T00:00:00-01:30", Some(5400.0)),
+            ("0001-01-01T00:00:00Z", None),
+            ("", None),
+            ("gestern", None),
+            ("1970-01-01T00:00:00+inf:1", None),
+            ("1970-01-01T00:00:00+1e9:0", None),
+            ("1970-01-01T00:00:01+nan:1", None),
+            ("1970-01-01T00:00:00 02:00", None),
+        ] {
+            assert_eq!(seconds(text), read, "{text}");
+        }
     }
 }
