@@ -24,9 +24,12 @@ pub struct Arguments {
     /// Between two readings of the poller and of takpulse, in seconds.
     #[arg(long, default_value_t = 5)]
     interval: u64,
-    /// How long each way watches, and nobody does before it, in seconds (default: 60; with --quick: 15).
+    /// How long each way watches, and nobody does before it, in seconds (default: 30; with --quick: 15).
     #[arg(long)]
     seconds: Option<u64>,
+    /// How often all ways take their turn (default: 4; with --quick: 1).
+    #[arg(long)]
+    rounds: Option<usize>,
     /// To see that everything works, not to compare.
     #[arg(long)]
     quick: bool,
@@ -58,8 +61,13 @@ impl Arguments {
         Duration::from_secs(self.interval.max(1))
     }
 
-    /// How long each way watches.
+    /// How long each way watches in a round.
     pub fn time(&self) -> Duration {
-        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 15 } else { 60 }).max(1))
+        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 15 } else { 30 }).max(1))
+    }
+
+    /// How often all ways take their turn.
+    pub fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 4 }).max(1)
     }
 }

@@ -8,11 +8,12 @@
 //! shims), above what the engine used before and after, when nobody watched. What the containers themselves
 //! do is not counted. Needs root and `dockerd` (apt-get install docker.io), and leaves nothing behind.
 //!
-//! It passes no judgement: it prints a table to read and to paste. The engine's own idle time wavers,
-//! so trust what is far above that.
+//! It passes no judgement: it prints a table to read and to paste. The engine's own idle time wavers by
+//! more than takpulse adds, so all take turns, for several rounds, and the medians are told.
 //!
 //! The memory that takpulse grows by is that of one process that sees first no container and then all
-//! of them: what it wrote itself (heap and stacks), not pages of files.
+//! of them: what it wrote itself (heap and stacks), not pages of files. It keeps no past events for
+//! viewers that come back meanwhile: that memory has a bound of its own, `stream.history_bytes`.
 
 mod app;
 mod arguments;
@@ -33,9 +34,9 @@ use std::thread;
 
 use arguments::{Arguments, Task};
 use engine::Engine;
-use table::Table;
+use table::{Round, Table};
 use takpulse::Takpulse;
-use ways::Way;
+use ways::{Watched, Way};
 
 /// So many containers are started at once.
 const AT_ONCE: usize = 4;
@@ -54,27 +55,35 @@ fn main() -> ExitCode {
     };
     println!("{}", header(&arguments));
     let engine = Engine::start();
-    let grown_kib = grow(&engine, &arguments);
-    let time = arguments.time();
-    eprintln!("collect: nobody watches for {time:?}");
-    let mut idle = vec![ways::idle(&engine, time)];
-    let mut measured = Vec::new();
-    for way in Way::ALL.into_iter().filter(|way| arguments.wants(way.name())) {
-        eprintln!("collect: {}, then nobody, for {time:?} each", way.name());
-        measured.push((way, way.measure(&engine, &arguments)));
-        idle.push(ways::idle(&engine, time));
-    }
-    let table = Table { idle, ways: measured, grown_kib, interval: arguments.interval() };
+    let (empty, grown_kib) = grow(&engine, &arguments);
+    let rounds = (1..=arguments.rounds()).map(|number| {
+        eprintln!("collect: round {number}");
+        round(&engine, &arguments)
+    });
+    let table =
+        Table { rounds: rounds.collect(), empty, grown_kib, interval: arguments.interval() };
     println!("{}", table.render());
     ExitCode::SUCCESS
 }
 
-/// Starts the containers before takpulse's eyes; returns by how many KiB that made it grow.
-fn grow(engine: &Engine, arguments: &Arguments) -> f64 {
+fn round(engine: &Engine, arguments: &Arguments) -> Round {
+    let time = arguments.time();
+    let mut round = Round { idle: vec![ways::idle(engine, time)], ways: Vec::new() };
+    for way in Way::ALL.into_iter().filter(|way| arguments.wants(way.name())) {
+        round.ways.push((way, way.measure(engine, arguments)));
+        round.idle.push(ways::idle(engine, time));
+    }
+    round
+}
+
+/// Starts the containers before takpulse's eyes; returns what it cost before, and by how many KiB they
+/// made it grow.
+fn grow(engine: &Engine, arguments: &Arguments) -> (Watched, f64) {
     let takpulse = Takpulse::start(engine, arguments.interval());
     let rest = || thread::sleep(arguments.interval() * SETTLED);
     takpulse.wait_for_containers(0);
     rest();
+    let empty = ways::stretch(engine, arguments.time(), &[takpulse.id()]);
     let before = meter::memory_kib(takpulse.id());
     let count = arguments.containers();
     eprintln!("collect: starting {count} containers");
@@ -86,7 +95,7 @@ fn grow(engine: &Engine, arguments: &Arguments) -> f64 {
     });
     takpulse.wait_for_containers(count);
     rest();
-    meter::memory_kib(takpulse.id()) - before
+    (empty, meter::memory_kib(takpulse.id()) - before)
 }
 
 fn start(engine: &Engine, number: usize) {
@@ -98,10 +107,11 @@ fn start(engine: &Engine, number: usize) {
 fn header(arguments: &Arguments) -> String {
     let system = rustix::system::uname();
     format!(
-        "collect: {} containers, one in {WORKS} with something to do; an interval of {:?}; each way \
-         for {:?}; {} {}; {}\n",
+        "collect: {} containers, one in {WORKS} with something to do; an interval of {:?}; {} \
+         rounds of {:?} each; {} {}; {}\n",
         arguments.containers(),
         arguments.interval(),
+        arguments.rounds(),
         arguments.time(),
         system.sysname().to_string_lossy(),
         system.release().to_string_lossy(),

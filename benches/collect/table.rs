@@ -5,17 +5,24 @@ use std::time::Duration;
 
 use super::ways::{Watched, Way};
 
-/// What was measured: the ways, and before, between and after them what the engine used when nobody
-/// watched.
+/// What was measured.
 pub struct Table {
-    /// One more than there are ways.
-    pub idle: Vec<Watched>,
-    /// In their order.
-    pub ways: Vec<(Way, Watched)>,
+    /// One after the other.
+    pub rounds: Vec<Round>,
+    /// takpulse with a viewer and no container.
+    pub empty: Watched,
     /// By how many KiB takpulse grew from no container to all.
     pub grown_kib: f64,
     /// Between two readings.
     pub interval: Duration,
+}
+
+/// The ways in their order, each between two times in which nobody watched.
+pub struct Round {
+    /// One more than there are ways.
+    pub idle: Vec<Watched>,
+    /// What each cost.
+    pub ways: Vec<(Way, Watched)>,
 }
 
 impl Table {
@@ -25,16 +32,19 @@ impl Table {
             "| watched by | engine above idle, CPU s/min | watcher | together | of docker stats | of \
              polling |\n|---|---:|---:|---:|---:|---:|\n",
         );
-        for (way, watched) in &self.ways {
-            let total = self.total(*way).unwrap_or(f64::NAN);
-            let ratio =
-                |other| self.total(other).map_or("-".into(), |of| format!("{:.4}", total / of));
-            let watcher = per_minute(watched.watcher, watched);
+        for way in Way::ALL {
+            let Some(total) = self.median(way, Round::total) else { continue };
+            let ratio = |other| {
+                let of = self.median(other, Round::total);
+                of.map_or("-".into(), |of| format!("{:.4}", total / of))
+            };
+            let figure = |figure| self.median(way, figure).unwrap_or(f64::NAN);
             let _infallible = writeln!(
                 text,
-                "| {} | {:.3} | {watcher:.3} | {total:.3} | {} | {} |",
+                "| {} | {:.3} | {:.3} | {total:.3} | {} | {} |",
                 way.name(),
-                total - watcher,
+                figure(Round::engine),
+                figure(Round::watcher),
                 ratio(Way::DockerStats),
                 ratio(Way::Polling)
             );
@@ -43,38 +53,57 @@ impl Table {
     }
 
     fn notes(&self) -> String {
-        let idle = self.idle.iter().map(|one| per_minute(one.engine, one));
-        let idle: Vec<String> = idle.map(|one| format!("{one:.3}")).collect();
+        let idle =
+            self.rounds.iter().flat_map(|round| &round.idle).map(|one| one.per_minute(one.engine));
+        let idle: Vec<String> = idle.map(|one| format!("{one:.2}")).collect();
         let mut text = format!(
-            "\nThe engine when nobody watched, before, between and after: {} CPU s/min.\n",
+            "\nMedians of {} rounds. The engine when nobody watched: {} CPU s/min.\n",
+            self.rounds.len(),
             idle.join(", ")
         );
-        for (_, watched) in &self.ways {
-            if let Some(reports) = watched.reports {
-                let ticks = watched.time.as_secs_f64() / self.interval.as_secs_f64();
-                let tick = watched.watcher.as_secs_f64() * 1e3 / ticks;
-                let _infallible = writeln!(
-                    text,
-                    "takpulse: {tick:.2} ms of CPU a tick ({reports} reports in {ticks:.0} ticks); {:.0} \
-                     KiB grown from no container to all.",
-                    self.grown_kib
-                );
-            }
+        if let Some(minute) = self.median(Way::Takpulse, Round::watcher) {
+            let tick = |minute: f64| minute / 60.0 * self.interval.as_secs_f64() * 1e3;
+            let empty = tick(self.empty.per_minute(self.empty.watcher));
+            let _infallible = writeln!(
+                text,
+                "takpulse: {:.2} ms of CPU a tick, {empty:.2} with no container; {:.0} KiB grown from \
+                 no container to all.",
+                tick(minute),
+                self.grown_kib
+            );
         }
         text
     }
 
-    /// What watching costs in this way, in CPU seconds a minute: the watcher, and what the engine uses
-    /// more than before and after it.
-    fn total(&self, way: Way) -> Option<f64> {
-        let at = self.ways.iter().position(|(one, _)| *one == way)?;
-        let watched = &self.ways[at].1;
-        let idle = |at: usize| self.idle.get(at).map(|one| per_minute(one.engine, one));
-        let idle = f64::midpoint(idle(at)?, idle(at + 1)?);
-        Some(per_minute(watched.watcher + watched.engine, watched) - idle)
+    /// Over the rounds; `None`: it was not measured.
+    fn median(&self, way: Way, figure: fn(&Round, Way) -> Option<f64>) -> Option<f64> {
+        let mut all: Vec<f64> = self.rounds.iter().filter_map(|round| figure(round, way)).collect();
+        all.sort_by(f64::total_cmp);
+        let middle = all.len() / 2;
+        let upper = *all.get(middle)?;
+        Some(if all.len().is_multiple_of(2) {
+            f64::midpoint(all[middle - 1], upper)
+        } else {
+            upper
+        })
     }
 }
 
-fn per_minute(cpu: Duration, watched: &Watched) -> f64 {
-    cpu.as_secs_f64() / watched.time.as_secs_f64() * 60.0
+impl Round {
+    /// What the engine uses more than before and after it, in CPU seconds a minute.
+    fn engine(&self, way: Way) -> Option<f64> {
+        let at = self.ways.iter().position(|(one, _)| *one == way)?;
+        let idle = |at: usize| self.idle.get(at).map(|one| one.per_minute(one.engine));
+        let watched = &self.ways[at].1;
+        Some(watched.per_minute(watched.engine) - f64::midpoint(idle(at)?, idle(at + 1)?))
+    }
+
+    fn watcher(&self, way: Way) -> Option<f64> {
+        let (_, watched) = self.ways.iter().find(|(one, _)| *one == way)?;
+        Some(watched.per_minute(watched.watcher))
+    }
+
+    fn total(&self, way: Way) -> Option<f64> {
+        Some(self.engine(way)? + self.watcher(way)?)
+    }
 }

@@ -94,7 +94,7 @@ impl Drop for Takpulse {
 fn configuration(dir: &Path, engine: &Engine, interval: Duration) -> String {
     format!(
         "node = \"bench\"\nstate_dir = {:?}\n[http]\nlisten = \"127.0.0.1:0\"\n\
-         [log]\nlevel = \"warn\"\n[collect.system]\nenabled = false\n\
+         [log]\nlevel = \"warn\"\n[stream]\nhistory_events = 1\n[collect.system]\nenabled = false\n\
          [collect.tak]\nenabled = false\n[collect.docker]\nhost = {:?}\ninterval = \"{}s\"\n",
         dir.join("state"),
         engine.host(),

@@ -31,8 +31,13 @@ pub struct Watched {
     pub watcher: Duration,
     /// Processor time of dockerd, containerd and its shims.
     pub engine: Duration,
-    /// How many reports there were, where they can be counted.
-    pub reports: Option<usize>,
+}
+
+impl Watched {
+    /// In CPU seconds a minute.
+    pub fn per_minute(&self, cpu: Duration) -> f64 {
+        cpu.as_secs_f64() / self.time.as_secs_f64() * 60.0
+    }
 }
 
 impl Way {
@@ -77,9 +82,7 @@ impl Way {
                 let takpulse = Takpulse::start(engine, interval);
                 takpulse.wait_for_containers(arguments.containers());
                 thread::sleep(interval);
-                let before = takpulse.reports();
-                let watched = stretch(engine, time, &[takpulse.id()]);
-                Watched { reports: Some(takpulse.reports() - before), ..watched }
+                stretch(engine, time, &[takpulse.id()])
             }
         }
     }
@@ -90,7 +93,8 @@ pub fn idle(engine: &Engine, time: Duration) -> Watched {
     stretch(engine, time, &[])
 }
 
-fn stretch(engine: &Engine, time: Duration, watcher: &[u32]) -> Watched {
+/// What the engine and this watcher use meanwhile.
+pub fn stretch(engine: &Engine, time: Duration, watcher: &[u32]) -> Watched {
     let host = engine.host();
     let directory = host.trim_start_matches("unix://").trim_end_matches("/s");
     let mut engines = meter::started_with(directory);
@@ -99,5 +103,5 @@ fn stretch(engine: &Engine, time: Duration, watcher: &[u32]) -> Watched {
     let (started, before) = (Instant::now(), cpu());
     thread::sleep(time);
     let (time, after) = (started.elapsed(), cpu());
-    Watched { time, watcher: after.0 - before.0, engine: after.1 - before.1, reports: None }
+    Watched { time, watcher: after.0 - before.0, engine: after.1 - before.1 }
 }

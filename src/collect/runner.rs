@@ -62,13 +62,14 @@ impl Runner {
                     report
                 }
             };
-            self.publish(C::TOPIC, &report);
+            self.publish(C::TOPIC, report);
             self.pause(collector, schedule, started, verdict.backoff()).await;
         }
     }
 
-    fn publish<T: serde::Serialize>(&self, topic: Topic, report: &T) {
-        match self.origin.event(topic.clone(), unix_now(), report) {
+    /// Takes the report: one of many containers must not be held through the pause.
+    fn publish<T: serde::Serialize>(&self, topic: Topic, report: T) {
+        match self.origin.event(topic.clone(), unix_now(), &report) {
             Ok(event) => self.bus.publish(Arc::new(event)),
             Err(why) => error!(%topic, %why, "a report could not be written as JSON"),
         }

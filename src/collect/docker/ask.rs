@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// So many questions are with the engine at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 3;
 
 /// What the engine said about one container.
 #[derive(Debug)]

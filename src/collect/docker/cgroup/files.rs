@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, openat};
 use tokio::time::Instant;
@@ -30,6 +31,11 @@ const USUAL: usize = 4 << 10;
 /// piece that is smaller than this is the last. To ask once more costs as much as to read.
 const LEAST: usize = 2 << 10;
 
+/// In a group in which nothing ran, memory and processes stay what they were, save that the kernel may take
+/// memory back: so they are read again after this. `memory.stat` alone costs as much as all other files
+/// of a group, and most containers sleep most of the time.
+const STILL: Duration = Duration::from_secs(30);
+
 /// The files of one container.
 #[derive(Debug)]
 pub struct Files {
@@ -40,6 +46,18 @@ pub struct Files {
     block: Option<Counter<[u64; 2]>>,
     /// The directory of its first process, where its network's figures are wanted and can be seen.
     process: Option<OwnedFd>,
+    /// What was read when it had last run.
+    seen: Option<Seen>,
+}
+
+/// What a group holds, and when it did.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    /// Read before the rest: what runs amid it shows the next time.
+    cpu_nanoseconds: u64,
+    memory_bytes: Option<u64>,
+    pids: Option<u64>,
 }
 
 /// An open file and how it is read.
@@ -67,6 +85,7 @@ impl Files {
             pids: open(dir(Controller::Pids), controller::pids)?,
             block: open(dir(Controller::Block), controller::block)?,
             process: None,
+            seen: None,
         };
         let lacks_all = Controller::ALL.iter().all(|which| files.lacks(*which));
         if lacks_all { Err(io::ErrorKind::NotFound.into()) } else { Ok(files) }
@@ -106,12 +125,10 @@ impl Files {
     ///
     /// # Errors
     /// The group is gone.
-    pub fn read(&self, buffer: &mut Vec<u8>) -> Result<Sample, Ended> {
+    pub fn read(&mut self, buffer: &mut Vec<u8>) -> Result<Sample, Ended> {
         let at = Instant::now();
         let cpu_nanoseconds = read(self.cpu.as_ref(), buffer)?;
-        let usage = read(self.memory.as_ref(), buffer)?;
-        let cache = read(self.cache.as_ref(), buffer)?;
-        let pids = read(self.pids.as_ref(), buffer)?;
+        let (memory_bytes, pids) = self.read_held(at, cpu_nanoseconds, buffer)?;
         let block = read(self.block.as_ref(), buffer)?;
         let network = self.process.as_ref().and_then(|process| {
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;
@@ -128,10 +145,32 @@ impl Files {
                 read_bytes: block.map(|[read, _]| read),
                 write_bytes: block.map(|[_, written]| written),
             },
-            memory_bytes: usage.zip(cache).and_then(|(usage, cache)| without_cache(usage, cache)),
-            // One of its processes runs, or it would not: 0 is only said amid its end.
-            pids: pids.filter(|pids| *pids > 0),
+            memory_bytes,
+            pids,
         })
+    }
+
+    /// Its memory without the cache, and how many processes it has.
+    fn read_held(
+        &mut self,
+        at: Instant,
+        cpu_nanoseconds: Option<u64>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(Option<u64>, Option<u64>), Ended> {
+        let is_still = |seen: &Seen| {
+            cpu_nanoseconds == Some(seen.cpu_nanoseconds) && at.duration_since(seen.at) < STILL
+        };
+        if let Some(seen) = self.seen.filter(is_still) {
+            return Ok((seen.memory_bytes, seen.pids));
+        }
+        let usage = read(self.memory.as_ref(), buffer)?;
+        let cache = read(self.cache.as_ref(), buffer)?;
+        let memory_bytes = usage.zip(cache).and_then(|(usage, cache)| without_cache(usage, cache));
+        // One of its processes runs, or it would not: 0 is only said amid its end.
+        let pids = read(self.pids.as_ref(), buffer)?.filter(|pids| *pids > 0);
+        self.seen =
+            cpu_nanoseconds.map(|cpu_nanoseconds| Seen { at, cpu_nanoseconds, memory_bytes, pids });
+        Ok((memory_bytes, pids))
     }
 }
 

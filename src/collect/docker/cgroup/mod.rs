@@ -144,7 +144,7 @@ impl Groups {
     }
 
     fn tell(&mut self, one: &Running, held: &mut usize) -> Told {
-        match self.known.get(&one.id).filter(|known| known.is_about(one)) {
+        match self.known.get_mut(&one.id).filter(|known| known.is_about(one)) {
             Some(Known { group: None, .. }) => Told::Nothing,
             Some(Known { group: Some(Group { files: Some(files), .. }), .. }) => {
                 let told = Told::of(files.read(&mut self.buffer));
@@ -160,9 +160,9 @@ impl Groups {
 
     /// Finds its group, reads it, and keeps the files open if there is room for them.
     fn look(&mut self, one: &Running, held: &mut usize) -> Told {
-        let found = self.find(one);
+        let mut found = self.find(one);
         let told = found
-            .as_ref()
+            .as_mut()
             .map_or(Told::Nothing, |(files, _)| Told::of(files.read(&mut self.buffer)));
         // The files of the run before are closed.
         *held -= self.known.remove(&one.id).as_ref().map_or(0, Known::held);

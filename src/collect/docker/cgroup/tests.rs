@@ -318,6 +318,31 @@ fn a_group_is_found_once_for_a_run_and_its_files_stay_open() {
     assert_eq!(groups.held(), 0);
 }
 
+/// Nothing that has not run can have taken memory, and to read it costs most.
+#[tokio::test(start_paused = true)]
+async fn a_group_in_which_nothing_ran_is_taken_for_what_it_was_but_not_for_ever() {
+    let group = format!("/docker/{ID}");
+    let v2 = Machine::v2();
+    v2.group2(&group, 5);
+    v2.process(&group, 70);
+    let mut groups = Groups::new(v2.host());
+    check(again(&mut groups, running()).0, 5, Some(70));
+    // The kernel took memory back; what came over the network needs no process of the container's.
+    v2.group2(&group, 3);
+    v2.write(&format!("sys/fs/cgroup{group}/cpu.stat"), "usage_usec 5000\n");
+    v2.process(&group, 90);
+    tokio::time::advance(Duration::from_secs(29)).await;
+    let still = sample(again(&mut groups, running()).0);
+    assert_eq!((still.memory_bytes, still.pids), (Some(5 * 1024), Some(5)));
+    assert_eq!((still.counters.rx_bytes, still.counters.read_bytes), (Some(90), Some(3)));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let later = sample(again(&mut groups, running()).0);
+    assert_eq!((later.memory_bytes, later.pids), (Some(3 * 1024), Some(3)));
+    // It ran.
+    v2.group2(&group, 8);
+    check(again(&mut groups, running()).0, 8, Some(90));
+}
+
 #[test]
 fn where_no_more_files_may_stay_open_they_are_opened_each_time() {
     let machine = Machine::v2();
