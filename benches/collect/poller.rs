@@ -18,12 +18,8 @@ const PATIENCE: u64 = 60;
 /// # Panics
 /// The engine does not answer.
 pub fn poll(socket: &str, interval: Duration, stop: &AtomicBool) -> Duration {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.expect("a runtime");
     let mut due = Instant::now();
-    runtime.block_on(async {
-        let docker = Docker::connect_with_unix(socket, PATIENCE, API_DEFAULT_VERSION);
-        let docker = docker.expect("a socket").negotiate_version().await.expect("an engine");
+    with_engine(socket, async |docker| {
         let started = own_time();
         while !stop.load(Ordering::Relaxed) {
             round(&docker).await.expect("the engine answers");
@@ -33,6 +29,27 @@ pub fn poll(socket: &str, interval: Duration, stop: &AtomicBool) -> Duration {
             }
         }
         own_time() - started
+    })
+}
+
+/// Asks an engine so many times whether it is there, as takpulse does: each time on a new connection.
+///
+/// # Panics
+/// The engine does not answer.
+pub fn ping(socket: &str, times: u32) {
+    with_engine(socket, async |docker| {
+        for _ in 0..times {
+            docker.ping().await.expect("the engine answers");
+        }
+    });
+}
+
+fn with_engine<T>(socket: &str, work: impl AsyncFnOnce(Docker) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let docker = Docker::connect_with_unix(socket, PATIENCE, API_DEFAULT_VERSION);
+        let docker = docker.expect("a socket").negotiate_version().await.expect("an engine");
+        work(docker).await
     })
 }
 

@@ -93,11 +93,28 @@ pub fn idle(engine: &Engine, time: Duration) -> Watched {
     stretch(engine, time, &[])
 }
 
+/// So many are enough to be seen above the engine's idle time.
+const PINGS: u32 = 4000;
+
+/// What it costs the engine to be asked whether it is there, above `idle`.
+pub fn ping(engine: &Engine, idle: Watched) -> Duration {
+    let host = engine.host();
+    let engines = engine_processes(engine);
+    let (started, before) = (Instant::now(), meter::cpu(&engines));
+    poller::ping(host.trim_start_matches("unix://"), PINGS);
+    let (time, used) = (started.elapsed(), meter::cpu(&engines) - before);
+    let anyway = idle.engine.mul_f64(time.as_secs_f64() / idle.time.as_secs_f64());
+    used.saturating_sub(anyway) / PINGS
+}
+
+fn engine_processes(engine: &Engine) -> Vec<u32> {
+    let host = engine.host();
+    meter::started_with(host.trim_start_matches("unix://").trim_end_matches("/s"))
+}
+
 /// What the engine and this watcher use meanwhile.
 pub fn stretch(engine: &Engine, time: Duration, watcher: &[u32]) -> Watched {
-    let host = engine.host();
-    let directory = host.trim_start_matches("unix://").trim_end_matches("/s");
-    let mut engines = meter::started_with(directory);
+    let mut engines = engine_processes(engine);
     engines.retain(|process| !watcher.contains(process));
     let cpu = || (meter::cpu(watcher), meter::cpu(&engines));
     let (started, before) = (Instant::now(), cpu());
